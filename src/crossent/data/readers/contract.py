@@ -1,0 +1,64 @@
+"""What a reader is: something that turns data of one format into a Source.
+
+A Source is opened, not read: it knows its columns, its files and, where the format says so, its number of
+rows. `batches` streams the named columns in bounded memory; nothing about their meaning is known here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """Provenance of one file: enough to recognise it again, not to rebuild it.
+
+    `digest` covers the size and the first and last mebibyte, so that it costs nothing on large files; for
+    data that is in memory it covers everything.
+    """
+
+    path: str
+    bytes: int
+    rows: int | None
+    digest: str
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some consecutive rows of one file: `first_row` is the 0-based number of the first one in its file."""
+
+    table: pa.RecordBatch
+    file: str
+    first_row: int
+
+
+@dataclass(frozen=True)
+class Source(ABC):
+    """Predictions of one model in one place: a file, a folder of files or a table in memory."""
+
+    name: str
+    """How messages call it: the path as given, or a name such as "table a"."""
+
+    schema: pa.Schema
+    """All columns, Hive partition columns included, with the schema's metadata."""
+
+    files: tuple[FileInfo, ...]
+
+    @property
+    def rows(self) -> int | None:
+        """Number of rows where it is known without reading, else None."""
+        counts = [f.rows for f in self.files]
+        return None if any(c is None for c in counts) else sum(c for c in counts if c is not None)
+
+    @property
+    def text(self) -> bool:
+        """Whether the format has no types of its own (CSV): integers may then come as strings."""
+        return False
+
+    @abstractmethod
+    def batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[Chunk]:
+        """Stream the named columns, in file order, at most `batch_rows` rows at a time."""

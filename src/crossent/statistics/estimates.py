@@ -1,0 +1,58 @@
+"""An estimate with its standard error and t interval."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scipy import special
+
+from crossent.statistics.summary import LossSummary
+
+
+def t_quantile(probability: float, df: float) -> float:
+    """Quantile of Student's t distribution."""
+    return float(special.stdtrit(df, probability))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with what is known of its sampling error.
+
+    `se` is None where it is undefined (fewer than two units, an infinite value). `units` is the number of
+    independent units behind it (rows or clusters); the interval uses t with units − 1 degrees of freedom.
+    """
+
+    value: float
+    se: float | None
+    units: int
+
+    def interval(self, level: float = 0.95) -> tuple[float, float] | None:
+        """The two-sided t interval, or None where there is no standard error.
+
+        >>> low, high = Estimate(0.5, 0.1, 11).interval()
+        >>> round(low, 4), round(high, 4)
+        (0.2772, 0.7228)
+        """
+        if self.se is None or self.units < 2:
+            return None
+        half = t_quantile(0.5 + level / 2, self.units - 1) * self.se
+        return self.value - half, self.value + half
+
+    def scaled(self, factor: float) -> Estimate:
+        """The same estimate in another unit, such as bits for nats."""
+        return Estimate(self.value * factor, None if self.se is None else self.se * abs(factor), self.units)
+
+
+def estimate(value: float, variance: float, units: int) -> Estimate:
+    """An Estimate from a variance that may be nan (undefined)."""
+    usable = math.isfinite(value) and math.isfinite(variance) and units > 1
+    return Estimate(value, math.sqrt(variance) if usable else None, units)
+
+
+def mean_estimates(summary: LossSummary) -> tuple[Estimate, ...]:
+    """The K mean losses with their standard errors."""
+    variance = summary.covariance().diagonal()
+    return tuple(
+        estimate(float(m), float(v), summary.units) for m, v in zip(summary.mean, variance, strict=True)
+    )
