@@ -1,0 +1,54 @@
+# Every target works in a new clone: only Python 3.11 or newer, make and pip are assumed.
+
+# The first interpreter that runs and is new enough; override with `make test PYTHON=/path/to/python`.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+PAGE := demo-report.html
+FLIGHTS := $(wildcard examples/flights/*.parquet)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint docs bench clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.report  ## choose between six models of flight delays and write demo-report.html
+	$(BIN)/crossent select $(FLIGHTS) --cluster day --html $(PAGE)
+	@echo "The page is $(abspath $(PAGE))"
+
+test: $(VENV)/.dev  ## the whole suite, with every extra installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev  ## ruff (rules and format) and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(VENV)/.dev  ## the documentation, warnings as errors, in docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "The documentation is $(abspath docs/_build/html/index.html)"
+
+bench: $(VENV)/.dev  ## every benchmark; results go to benchmarks/results
+	@set -e; for script in $(filter-out benchmarks/common.py,$(wildcard benchmarks/*.py)); do \
+		echo "== $$script"; $(BIN)/python $$script; done
+
+clean:  ## remove the environment, caches and everything built
+	rm -rf $(VENV) docs/_build build dist $(PAGE) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests benchmarks examples docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it with PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.report: $(VENV)/.made pyproject.toml
+	$(PIP) -e '.[report]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml
+	$(PIP) -e '.[report,docs,dev]'
+	@touch $@ $(VENV)/.report
