@@ -15,6 +15,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from crossent.errors import DataError, UsageError
+
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
@@ -50,3 +52,24 @@ class Loss(ABC):
     def hessian_diagonal(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
         """Second derivative of `value` by each entry of the prediction, in the prediction's shape."""
         raise NotImplementedError(f"{self.name} has no second derivative by {kind}")
+
+
+def check_arguments(loss: Loss, labels: Codes, prediction: Floats, kind: str) -> None:
+    """Raise unless the loss takes this kind and the shapes are those of the kind.
+
+    The range of the labels is left to the kernels (they read them anyway) for matrices, and has no meaning
+    for `label_logprob`.
+    """
+    if kind not in loss.kinds:
+        raise UsageError(
+            "unknown-kind",
+            f"{loss.title} cannot be computed from {kind!r}",
+            cure=f"declare the prediction as one of: {', '.join(loss.kinds)}",
+        )
+    dimensions = 1 if kind == "label_logprob" else 2
+    if prediction.ndim != dimensions or labels.shape != prediction.shape[:1]:
+        raise DataError(
+            "shape-mismatch",
+            f"labels {labels.shape} and {kind} {prediction.shape} do not belong together",
+            cure=f"give labels (N,) and {kind} {'(N,)' if dimensions == 1 else '(N, K)'}",
+        )
