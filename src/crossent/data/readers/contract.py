@@ -7,8 +7,10 @@ rows. `batches` streams the named columns in bounded memory; nothing about their
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -60,5 +62,36 @@ class Source(ABC):
         return False
 
     @abstractmethod
-    def batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[Chunk]:
-        """Stream the named columns, in file order, at most `batch_rows` rows at a time."""
+    def batches(
+        self, columns: Sequence[str], batch_rows: int, types: Mapping[str, pa.DataType] | None = None
+    ) -> Iterator[Chunk]:
+        """Stream the named columns, in the order named, at most `batch_rows` rows at a time.
+
+        `types` tells a format without types of its own (CSV, JSONL) what to read a column as; the typed
+        formats ignore it.
+        """
+
+
+class FileReader(ABC):
+    """One file of one format: opening it learns its columns, `batches` opens it again and streams.
+
+    No handle stays open in between, so that a folder may hold any number of files and a reader can be
+    pickled. Faults are raised as `DataError`; a library's own exceptions pass through `faults.translated`.
+    """
+
+    text: ClassVar[bool] = False
+    """Every column is a string unless the caller names a type."""
+
+    inferred: ClassVar[bool] = False
+    """Types were taken from the first rows, so files of one folder may see different ones."""
+
+    def __init__(self, path: Path, schema: pa.Schema, rows: int | None) -> None:
+        self.path = path
+        self.schema = schema
+        self.rows = rows
+
+    @abstractmethod
+    def batches(
+        self, columns: Sequence[str], batch_rows: int, types: Mapping[str, pa.DataType]
+    ) -> Iterator[pa.RecordBatch]:
+        """Stream the named columns of this file, in the order named, at most `batch_rows` rows at a time."""

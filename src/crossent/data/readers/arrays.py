@@ -1,0 +1,138 @@
+"""NumPy arrays and lists as Arrow columns: what `.npz` files and dictionaries of arrays have in common."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from crossent.errors import DataError
+
+CLASSES = "classes"
+"""An array of this name, as long as a 2-D array is wide, names that array's columns."""
+
+
+def table_of_arrays(arrays: Mapping[Any, object], name: str) -> pa.Table:
+    """A table of a dictionary of 1-D and 2-D arrays, lists and Arrow arrays; numeric arrays are not copied.
+
+    Errors: `DataError` array-shape (dimensions, lengths), array-type (objects without a type, complex).
+    """
+    values = {str(key): _plain(value, str(key), name) for key, value in arrays.items()}
+    shapes = {
+        key: value.shape if isinstance(value, np.ndarray) else (len(value),) for key, value in values.items()
+    }
+    classes = class_names_apart(shapes)
+    check_lengths({key: shape for key, shape in shapes.items() if key != classes}, name)
+    names = class_list(values[classes]) if classes else None
+    fields, columns = [], []
+    for key, value in values.items():
+        if key != classes:
+            column = to_arrow(value, key, name) if isinstance(value, np.ndarray) else value
+            fields.append(column_field(key, column.type, names))
+            columns.append(column)
+    return pa.table(columns, schema=pa.schema(fields))
+
+
+def class_names_apart(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+    """`classes` if an array of that name names the columns of a 2-D array instead of being a column."""
+    shape = shapes.get(CLASSES, ())
+    widths = {other[1] for other in shapes.values() if len(other) == 2}
+    return CLASSES if len(shape) == 1 and shape[0] in widths else None
+
+
+def check_lengths(shapes: Mapping[str, tuple[int, ...]], file: str) -> None:
+    """Every array is 1-D or 2-D and has one entry for each row."""
+    for key, shape in shapes.items():
+        if len(shape) not in (1, 2):
+            raise _shape_error(key, file, f"the array has {len(shape)} dimensions", shape)
+    rows = {key: shape[0] for key, shape in shapes.items()}
+    first = next(iter(rows), None)
+    for key, count in rows.items():
+        if first is not None and count != rows[first]:
+            raise _shape_error(key, file, f"has {count} rows where {first} has {rows[first]}", shapes[key])
+
+
+def class_list(values: Any) -> list[object]:
+    """Class names as plain Python values."""
+    listed: list[object] = values.tolist() if isinstance(values, np.ndarray) else values.to_pylist()
+    return listed
+
+
+def column_field(key: str, type_: pa.DataType, names: list[object] | None) -> pa.Field:
+    """The field of a column; a list as long as the class names carries them as JSON metadata."""
+    named = names is not None and pa.types.is_fixed_size_list(type_) and type_.list_size == len(names)
+    return pa.field(key, type_, metadata={CLASSES: json.dumps(names)} if named else None)
+
+
+def to_arrow(array: np.ndarray[Any, Any], key: str, file: str) -> pa.Array:
+    """One column: 1-D as it is, 2-D as lists of fixed size; float16 is widened to float32.
+
+    Errors: `DataError` (array-type) if NumPy's type has no counterpart.
+    """
+    type_ = column_type(array.dtype, key, file)
+    flat = np.ascontiguousarray(array).reshape(-1)
+    if array.dtype.kind == "S":
+        flat = np.char.decode(flat, "utf-8")
+    wide = flat.astype(np.float32) if array.dtype.itemsize == 2 and array.dtype.kind == "f" else flat
+    native = wide.astype(wide.dtype.newbyteorder("="), copy=False)
+    column = pa.array(native, type_)
+    return column if array.ndim == 1 else pa.FixedSizeListArray.from_arrays(column, array.shape[1])
+
+
+def column_type(dtype: np.dtype[Any], key: str, file: str) -> pa.DataType:
+    """Arrow's type of the elements; strings of any width are strings."""
+    if dtype.kind in "US":
+        return pa.string()
+    if dtype == np.float16:
+        return pa.float32()
+    if dtype.kind == "O" or dtype.kind not in "biufmM" or dtype.itemsize > 8:
+        raise DataError(
+            "array-type",
+            f"the array is of type {dtype}",
+            file=file,
+            column=key,
+            cure="store numbers, booleans or strings: array.astype(float), array.astype(str)",
+        )
+    return pa.from_numpy_dtype(dtype.newbyteorder("="))
+
+
+def _plain(value: Any, key: str, name: str) -> Any:
+    """A NumPy array, or an Arrow array where the value is one or is a list."""
+    if isinstance(value, pa.Array | pa.ChunkedArray | np.ndarray):
+        return (
+            _from_objects(value, key, name)
+            if isinstance(value, np.ndarray) and value.dtype.kind == "O"
+            else value
+        )
+    if hasattr(value, "__arrow_c_stream__"):
+        return pa.chunked_array(value)
+    if isinstance(value, list | tuple):
+        return _from_objects(value, key, name)
+    return np.asarray(value)
+
+
+def _from_objects(value: Any, key: str, name: str) -> pa.Array:
+    try:
+        return pa.array(value)
+    except (pa.ArrowException, ValueError) as error:
+        raise DataError(
+            "array-type",
+            f"the values are of no one type ({error})",
+            file=name,
+            column=key,
+            cure="store numbers, booleans or strings of one type",
+        ) from error
+
+
+def _shape_error(key: str, file: str, problem: str, shape: tuple[int, ...]) -> DataError:
+    return DataError(
+        "array-shape",
+        problem,
+        file=file,
+        column=key,
+        value=f"shape {shape}",
+        cure="a column is an array (rows,) or (rows, classes), all with the same number of rows",
+    )

@@ -1,0 +1,92 @@
+"""Data that is already in memory: Arrow, DataFrames and dictionaries of arrays, without copying."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from crossent.data.readers.arrays import table_of_arrays
+from crossent.data.readers.contract import Chunk, FileInfo, Source
+from crossent.data.readers.faults import translated
+from crossent.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+@dataclass(frozen=True)
+class MemorySource(Source):
+    """One table in memory, called a file of its own name in messages."""
+
+    table: pa.Table = field(repr=False)
+
+    def batches(
+        self, columns: Sequence[str], batch_rows: int, types: Mapping[str, pa.DataType] | None = None
+    ) -> Iterator[Chunk]:
+        first_row = 0
+        for batch in self.table.select(list(columns)).to_batches(max_chunksize=batch_rows):
+            yield Chunk(batch, self.name, first_row)
+            first_row += batch.num_rows
+
+
+def open_memory(data: object, name: str) -> MemorySource:
+    """A Source of a dictionary of columns or of anything that speaks the Arrow C stream protocol.
+
+    Errors: `UsageError` (unknown-data) for anything else; `DataError` array-shape, array-type,
+    duplicate-column.
+    """
+    table = _table(data, name)
+    names = table.column_names
+    twice = [column for column in dict.fromkeys(names) if names.count(column) > 1]
+    if twice:
+        raise DataError(
+            "duplicate-column",
+            "two columns have this name",
+            file=name,
+            column=twice[0],
+            cure="rename one of them",
+        )
+    info = FileInfo(name, table.nbytes, table.num_rows, _digest(table))
+    return MemorySource(name, table.schema, (info,), table)
+
+
+def _table(data: object, name: str) -> pa.Table:
+    if isinstance(data, Mapping):
+        return table_of_arrays(data, name)
+    if isinstance(data, pa.RecordBatch):
+        return pa.Table.from_batches([data])
+    if hasattr(data, "__arrow_c_stream__"):
+        with translated(name):
+            return pa.table(data)
+    raise UsageError(
+        "unknown-data",
+        f"predictions cannot be read from {type(data).__name__}",
+        cure="give a path, a dictionary of columns, or a table (pyarrow, pandas, polars, …)",
+    )
+
+
+class _Hash(io.RawIOBase):
+    """A file that only remembers the digest of what was written."""
+
+    def __init__(self) -> None:
+        self.blake = hashlib.blake2b(digest_size=16)
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: ReadableBuffer) -> int:
+        self.blake.update(data)
+        return memoryview(data).nbytes
+
+
+def _digest(table: pa.Table) -> str:
+    """Over the Arrow stream of the table, so that a slice has the digest of its own rows."""
+    sink = _Hash()
+    with pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), table.schema) as writer:
+        writer.write_table(table)
+    return sink.blake.hexdigest()

@@ -1,0 +1,98 @@
+"""The list of formats: a module of this package registers its reader once, and is found by being there."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+from crossent.data.readers.contract import FileReader
+from crossent.errors import DataError, UsageError
+
+Opener = Callable[[Path], FileReader]
+O = TypeVar("O", bound=Opener)  # noqa: E741 - the usual name of a type variable for its bound
+
+
+@dataclass(frozen=True)
+class Format:
+    """A name, the file suffixes that mean it (lower case, with the dot) and what opens such a file."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    open: Opener
+
+
+_FORMATS: dict[str, Format] = {}
+
+
+def register_reader(name: str, suffixes: Sequence[str]) -> Callable[[O], O]:
+    """Decorator: a class or function that takes a path and gives a `FileReader` reads the format `name`.
+
+    Errors: `UsageError` (duplicate-format) if the name or a suffix already belongs to another reader.
+    """
+
+    def register(opener: O) -> O:
+        new = Format(name, tuple(suffix.lower() for suffix in suffixes), opener)
+        for known in _FORMATS.values():
+            shared = set(known.suffixes) & set(new.suffixes)
+            if known.name == name or shared:
+                raise UsageError(
+                    "duplicate-format",
+                    f"{', '.join(sorted(shared)) or name} already belongs to the format {known.name!r}",
+                    cure="register the reader under another name and other suffixes",
+                )
+        _FORMATS[name] = new
+        return opener
+
+    return register
+
+
+def all_formats() -> tuple[Format, ...]:
+    """Every registered format, by name."""
+    _load_modules()
+    return tuple(_FORMATS[name] for name in sorted(_FORMATS))
+
+
+def format_named(name: str) -> Format:
+    """The format of that name; `UsageError` (unknown-format) lists the names there are."""
+    formats = {known.name: known for known in all_formats()}
+    if name not in formats:
+        raise UsageError(
+            "unknown-format", f"no format is named {name!r}", cure=f"choose one of: {', '.join(formats)}"
+        )
+    return formats[name]
+
+
+def format_of(path: Path) -> Format | None:
+    """The format that the file's suffix means (the longest suffix wins), or None."""
+    name = path.name.lower()
+    matches = [
+        (len(suffix), known) for known in all_formats() for suffix in known.suffixes if name.endswith(suffix)
+    ]
+    return max(matches, key=lambda match: match[0])[1] if matches else None
+
+
+def require_format(path: Path) -> Format:
+    """The format of a file that was named itself; `DataError` (unknown-format) if its suffix means none."""
+    found = format_of(path)
+    if found is None:
+        known = ", ".join(suffix for entry in all_formats() for suffix in entry.suffixes)
+        raise DataError(
+            "unknown-format",
+            f"the suffix {path.suffix!r} is not one of a known format ({known})",
+            file=str(path),
+            cure="name the format with --format (format= in Python)",
+        )
+    return found
+
+
+@cache
+def _load_modules() -> None:
+    import crossent.data.readers as package
+
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
