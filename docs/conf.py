@@ -1,0 +1,25 @@
+"""Sphinx: MyST pages, the furo theme, and the real `--help` of every command."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
+
+with open(HERE.parent / "pyproject.toml", "rb") as file:
+    release = tomllib.load(file)["project"]["version"]
+
+project = "crossent"
+author = "The crossent developers"
+project_copyright = "The crossent developers, Apache-2.0"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "command_help"]
+exclude_patterns = ["_build", "_ext"]
+myst_enable_extensions = ["dollarmath", "deflist"]
+myst_heading_anchors = 3
+autodoc_typehints = "none"
+nitpicky = False
+html_theme = "furo"
+html_title = f"crossent {release}"
