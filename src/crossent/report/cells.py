@@ -1,0 +1,92 @@
+"""Cells the sections share: a model, a loss, a difference."""
+
+from __future__ import annotations
+
+import math
+
+from crossent.report import numbers
+from crossent.report.blocks import Cell, Column, IntervalPoint, Tone
+from crossent.results import ModelResult, Results
+from crossent.statistics.estimates import Estimate
+from crossent.statistics.paired import Difference
+
+MODEL = Column("Model", key=True)
+_TONES: dict[str, Tone] = {"worse": "bad", "better": "good", "infinite": "bad"}
+
+
+def level(results: Results) -> float:
+    """The confidence level of every interval in the report."""
+    return results.comparison.level if results.comparison else 0.95
+
+
+def model_cell(results: Results, name: str) -> Cell:
+    """A model's name with its colour; the chosen one is marked."""
+    chosen = name == results.chosen
+    return Cell(
+        name,
+        model=place(results, name),
+        tone="strong" if chosen else "plain",
+        badge="chosen" if chosen else "",
+    )
+
+
+def place(results: Results, name: str) -> int | None:
+    """Where a model stands in rank order, from 0: the key of its colour."""
+    return next((i for i, m in enumerate(results.models) if m.name == name), None)
+
+
+def estimate_cell(estimate: Estimate | None, *, sign: bool = False) -> Cell:
+    """Value ± standard error."""
+    if estimate is None:
+        return missing()
+    return Cell(numbers.with_error(estimate, sign=sign), estimate.value)
+
+
+def loss_cell(estimate: Estimate, n_infinite: int) -> Cell:
+    """A loss; an infinite one says how many labels were given probability 0."""
+    if math.isinf(estimate.value):
+        return Cell(f"∞ ({infinite_remark(n_infinite)})", estimate.value, tone="bad")
+    return estimate_cell(estimate)
+
+
+def infinite_remark(n_infinite: int) -> str:
+    """Why a loss is infinite.
+
+    >>> infinite_remark(34)
+    '34 labels at 0'
+    """
+    return f"{numbers.things(n_infinite, 'label')} at 0"
+
+
+def difference_cell(difference: Difference) -> Cell:
+    """A paired difference ± standard error."""
+    if math.isnan(difference.difference.value):
+        return Cell("∞ − ∞", tone="quiet")
+    return estimate_cell(difference.difference, sign=True)
+
+
+def verdict_cell(difference: Difference) -> Cell:
+    """What the comparison says, in a word or three."""
+    return Cell(difference.verdict, tone=_TONES.get(difference.verdict, "plain"))
+
+
+def number_cell(value: float | None) -> Cell:
+    """A number to four significant digits."""
+    return Cell(numbers.plain(value), value)
+
+
+def count_cell(n: float | None) -> Cell:
+    """A count."""
+    return Cell(numbers.count(n), n)
+
+
+def missing() -> Cell:
+    """A number that is not defined or was not asked for."""
+    return Cell(numbers.UNDEFINED, tone="quiet")
+
+
+def headline_point(results: Results, model: ModelResult) -> IntervalPoint:
+    """A model's headline loss for an interval chart."""
+    ends = model.loss.interval(level(results)) or (None, None)
+    remark = infinite_remark(model.n_infinite) if math.isinf(model.loss.value) else ""
+    return IntervalPoint(model.name, model.loss.value, *ends, place(results, model.name), remark)

@@ -1,0 +1,199 @@
+"""Charts as static SVG: Altair specifications, drawn by vl-convert without a browser or the network.
+
+Colours are those of the light theme; the page's style sheet maps them to its variables, so one drawing
+serves both themes and print. A drawing is one image to assistive technology, named by its title; its numbers
+stand in a table beside it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from crossent.errors import MissingExtra
+from crossent.report.blocks import BarChart, Chart, HistogramChart, IntervalChart, ReliabilityChart, numbers_of
+from crossent.report.numbers import clean, count
+from crossent.report.palette import LIGHT, model_colour
+
+try:
+    import altair as alt
+    import vl_convert
+except ImportError as missing:
+    raise MissingExtra("report", "the HTML page") from missing
+
+Rows = Sequence[Mapping[str, object]]
+
+_LABEL_LIMIT = 170
+_ROW_HEIGHT = 26
+_PANEL = 190
+_CHARACTER = 6.6
+"""Width of an average character of a 12 px label, to choose the plot's width from the longest label."""
+_WHITE_BOX = re.compile(r'<rect width="[\d.]+" height="[\d.]+" fill="white"/>')
+_ARIA = re.compile(r' (?:role|aria-[a-z]+|font-family|class|pointer-events)="[^"]*"')
+_HIDDEN = re.compile(r'<path d="" display="none"/>')
+_LONG_DECIMAL = re.compile(r"(\d\.\d\d)\d+")
+
+
+def svg(chart: Chart, width: int) -> str:
+    """The chart as an SVG element of about that width in pixels, named and described."""
+    match chart:
+        case IntervalChart():
+            spec, margin = _intervals(chart), _label_width([p.label for p in chart.points])
+        case BarChart():
+            spec, margin = _bars(chart), _label_width([label for label, _, _ in chart.bars])
+        case HistogramChart():
+            spec, margin = _histogram(chart), width - _PANEL
+        case ReliabilityChart():
+            spec, margin = _reliability(chart), width - _PANEL
+    drawn = spec.properties(width=max(width - margin, 120), background="white").configure(**_config())
+    return _finish(vl_convert.vegalite_to_svg(drawn.to_dict()), describe(chart))
+
+
+def describe(chart: Chart) -> str:
+    """The chart in words: its title and what it shows of how much."""
+    rows = len(numbers_of(chart).rows)
+    kind = {
+        IntervalChart: "Interval plot",
+        BarChart: "Bar chart",
+        HistogramChart: "Histogram",
+        ReliabilityChart: "Reliability diagram",
+    }[type(chart)]
+    return clean(f"{kind}: {chart.title}. Horizontal: {chart.axis}. {rows} values, listed in the table.")
+
+
+def _intervals(chart: IntervalChart) -> alt.LayerChart:
+    finite = [_interval_row(i, p) for i, p in enumerate(chart.points) if math.isfinite(p.value)]
+    infinite = [
+        {"label": _keyed(i, p.label), "text": f"∞  {p.remark}".strip() if p.value > 0 else f"−∞  {p.remark}"}
+        for i, p in enumerate(chart.points)
+        if math.isinf(p.value)
+    ]
+    order = [_keyed(i, p.label) for i, p in enumerate(chart.points)]
+    y = alt.Y("label:N", sort=order, title=None, axis=_label_axis(), scale=alt.Scale(domain=order))
+    scale = alt.Scale(zero=False, nice=True)
+    x = alt.X("value:Q", title=clean(chart.axis), scale=scale, axis=alt.Axis(tickCount=6))
+    base = alt.Chart(_data(finite)).encode(y=y)
+    bars = base.mark_rule(strokeWidth=3, strokeCap="round").encode(
+        x=alt.X("low:Q", scale=scale, title=clean(chart.axis)), x2="high:Q", color=_own_colour()
+    )
+    dots = base.mark_point(filled=True, size=75, opacity=1).encode(x=x, color=_own_colour())
+    layers: list[alt.Chart] = [bars, dots]
+    if chart.reference is not None:
+        line = alt.Chart(_data([{"at": chart.reference}]))
+        layers.insert(0, line.mark_rule(color=LIGHT["soft"], strokeDash=[4, 3]).encode(x=alt.X("at:Q", scale=scale)))
+    if infinite:
+        marks = alt.Chart(_data(infinite)).mark_text(align="right", color=LIGHT["ink"], fontSize=12)
+        layers.append(marks.encode(y=y, x=alt.value("width"), text="text:N"))
+    return alt.layer(*layers).properties(height=_ROW_HEIGHT * max(len(order), 1))
+
+
+def _interval_row(i: int, p: Any) -> dict[str, object]:
+    low, high = (p.value if end is None else end for end in (p.low, p.high))
+    colour = LIGHT[model_colour(p.model)]
+    return {"label": _keyed(i, p.label), "value": p.value, "low": low, "high": high, "colour": colour}
+
+
+def _bars(chart: BarChart) -> alt.LayerChart:
+    rows = [
+        {"label": _keyed(i, label), "share": share, "colour": LIGHT[model_colour(model)]}
+        for i, (label, share, model) in enumerate(chart.bars)
+    ]
+    order = [row["label"] for row in rows]
+    base = alt.Chart(_data(rows)).encode(
+        y=alt.Y("label:N", sort=order, title=None, axis=_label_axis()),
+        x=alt.X("share:Q", title=clean(chart.axis), axis=alt.Axis(format="%", tickCount=6)),
+    )
+    bars = base.mark_bar(height=12, cornerRadiusEnd=2).encode(color=_own_colour())
+    return alt.layer(bars).properties(height=_ROW_HEIGHT * len(rows))
+
+
+def _histogram(chart: HistogramChart) -> alt.LayerChart:
+    positive = [(low, high, n) for low, high, n in chart.bins if high > 0]
+    smallest = min((low for low, _, _ in positive if low > 0), default=1e-6)
+    rows = [{"low": max(low, smallest / 2), "high": high, "rows": n, "zero": 0} for low, high, n in positive]
+    colour = LIGHT[model_colour(chart.model)]
+    x = alt.X("low:Q", title=clean(chart.axis), scale=alt.Scale(type="log", nice=False), axis=_log_axis())
+    bars = alt.Chart(_data(rows)).mark_rect(color=colour, stroke=LIGHT["page"], strokeWidth=0.5)
+    y = alt.Y("rows:Q", title="rows", axis=alt.Axis(tickCount=4, format="~s"))
+    return alt.layer(bars.encode(x=x, x2="high:Q", y=y, y2="zero:Q")).properties(height=130)
+
+
+def _reliability(chart: ReliabilityChart) -> alt.LayerChart:
+    rows = [
+        {"x": b.confidence, "y": b.frequency, "low": b.band[0], "high": b.band[1], "weight": b.weight}
+        for b in sorted(chart.bins, key=lambda b: b.confidence)
+    ]
+    colour = LIGHT[model_colour(chart.model)]
+    unit = alt.Scale(domain=[0, 1])
+    ticks = alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], format="~g")
+    x = alt.X("x:Q", scale=unit, title=clean(chart.axis), axis=ticks)
+    y = alt.Y("y:Q", scale=unit, title="observed frequency", axis=ticks)
+    data = alt.Chart(_data(rows))
+    diagonal = alt.Chart(_data([{"x": 0, "y": 0}, {"x": 1, "y": 1}])).mark_line(
+        color=LIGHT["soft"], strokeWidth=1, strokeDash=[4, 3]
+    )
+    band = data.mark_rule(color=LIGHT["band"], strokeWidth=9, opacity=1)
+    dots = data.mark_point(filled=True, color=colour, opacity=1).encode(
+        x=x, y=y, size=alt.Size("weight:Q", scale=alt.Scale(range=[14, 130]), legend=None)
+    )
+    line = data.mark_line(color=colour, strokeWidth=1.5).encode(x=x, y=y)
+    layers = (band.encode(x=x, y=alt.Y("low:Q", scale=unit, title="observed frequency"), y2="high:Q"),)
+    return alt.layer(*layers, diagonal.encode(x=x, y=y), line, dots).properties(height=_PANEL)
+
+
+def _data(rows: Rows) -> alt.InlineData:
+    return alt.InlineData(values=[dict(row) for row in rows])
+
+
+def _own_colour() -> alt.Color:
+    return alt.Color("colour:N", scale=None, legend=None)
+
+
+def _keyed(index: int, label: str) -> str:
+    """Labels carry their place, so that two equal ones stay two rows; the axis shows what follows it."""
+    return f"{index}\t{clean(label)}"
+
+
+def _label_axis() -> alt.Axis:
+    text = "split(datum.value, '\\t')[1]"
+    return alt.Axis(labelExpr=text, labelLimit=_LABEL_LIMIT, grid=False, ticks=False, domain=False)
+
+
+def _log_axis() -> alt.Axis:
+    return alt.Axis(format="~g", tickCount=4, labelOverlap="greedy", grid=False)
+
+
+def _label_width(labels: Sequence[str]) -> int:
+    longest = max((len(clean(label)) for label in labels), default=0)
+    return min(int(longest * _CHARACTER) + 8, _LABEL_LIMIT + 8) + 12
+
+
+def _config() -> dict[str, object]:
+    axis = {
+        "gridColor": LIGHT["line"],
+        "domainColor": LIGHT["soft"],
+        "tickColor": LIGHT["soft"],
+        "labelColor": LIGHT["ink"],
+        "titleColor": LIGHT["soft"],
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "titlePadding": 8,
+    }
+    return {"axis": axis, "view": {"stroke": None}, "font": "sans-serif"}
+
+
+def _finish(drawn: str, description: str) -> str:
+    """One image with a name: no white box, no inner roles, no digits beyond a hundredth of a pixel."""
+    body = _ARIA.sub("", _WHITE_BOX.sub("", drawn, count=1))
+    body = _LONG_DECIMAL.sub(r"\1", _HIDDEN.sub("", body))
+    name = escape(description, quote=True)
+    return body.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)
+
+
+def infinite_rows(chart: HistogramChart) -> str:
+    """What a histogram on a logarithmic axis cannot show, or nothing."""
+    return f"{count(chart.infinite)} rows with infinite loss are not drawn" if chart.infinite else ""

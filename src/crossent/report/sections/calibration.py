@@ -1,0 +1,76 @@
+"""Calibration: does what is said to happen with probability p happen that often?"""
+
+from __future__ import annotations
+
+from crossent.report import cells
+from crossent.report.blocks import (
+    Block,
+    Cell,
+    Column,
+    DiagramBin,
+    ReliabilityChart,
+    Section,
+    Sentences,
+    Table,
+)
+from crossent.report.numbers import probability
+from crossent.report.registry import section
+from crossent.results import ModelResult, Results
+from crossent.statistics.calibration_error import Reliability
+
+_EVENTS_DRAWN = 2
+
+
+@section(order=50)
+def calibration(results: Results) -> Section | None:
+    """Errors beside what they would be if calibrated, and reliability diagrams."""
+    pairs = [(m, r) for m in results.models for r in m.calibration]
+    if not pairs:
+        return None
+    events = list(dict.fromkeys(r.event for _, r in pairs))
+    drawn = events if len(events) <= _EVENTS_DRAWN else events[:1]
+    blocks: list[Block] = [_table(results, pairs)]
+    if drawn != events:
+        blocks.append(Sentences((f"Diagrams are drawn for {drawn[0]}; the table has every event.",), "quiet"))
+    blocks += [
+        _diagram(results, model, reliability, single=len(drawn) == 1)
+        for event in drawn
+        for model, reliability in pairs
+        if reliability.event == event
+    ]
+    lead = (
+        "The calibration error is never 0, even for a perfect model, because frequencies of finitely many "
+        "rows vary: compare it with the error expected if calibrated. The band of a diagram holds 95 % of "
+        "the frequencies of a calibrated model."
+    )
+    return Section("Calibration", "calibration", tuple(blocks), lead)
+
+
+def _table(results: Results, pairs: list[tuple[ModelResult, Reliability]]) -> Table:
+    columns = (
+        cells.MODEL,
+        Column("event", key=True),
+        Column("ECE", "right", hint="Weighted mean of |observed − predicted| over the bins (low, high]."),
+        Column("expected if calibrated", "right"),
+        Column("ECE, bins [low, high)", "right", hint="Differs where predictions lie on the edge of a bin."),
+        Column("bins", "right", hint="Bins that hold rows."),
+    )
+    rows = tuple(
+        (
+            cells.model_cell(results, m.name),
+            Cell(r.event),
+            Cell(probability(r.error), r.error, tone="strong"),
+            Cell(probability(r.error_if_calibrated), r.error_if_calibrated),
+            Cell(probability(r.error_left_closed), r.error_left_closed),
+            cells.count_cell(len(r.bins)),
+        )
+        for m, r in pairs
+    )
+    return Table("Calibration error", columns, rows)
+
+
+def _diagram(results: Results, m: ModelResult, r: Reliability, *, single: bool) -> ReliabilityChart:
+    bins = tuple(DiagramBin(b.low, b.high, b.weight, b.confidence, b.frequency, b.band) for b in r.bins)
+    title = m.name if single else f"{m.name}: {r.event}"
+    remark = f"ECE {probability(r.error)}, expected {probability(r.error_if_calibrated)}"
+    return ReliabilityChart(title, f"probability of {r.event}", bins, cells.place(results, m.name), remark)

@@ -1,0 +1,28 @@
+"""Losses by group: on which part of the data a model is good or bad."""
+
+from __future__ import annotations
+
+from crossent.report.slices import slice_chart, slice_table
+from crossent.report.blocks import Block, Section
+from crossent.report.registry import section
+from crossent.results import Results
+
+_ROWS_UNFOLDED = 12
+
+
+@section(order=70)
+def groups(results: Results) -> Section | None:
+    """For each group column a chart of the first model and a table of all."""
+    columns = list(dict.fromkeys(column for m in results.models for column, _ in m.groups))
+    if not columns:
+        return None
+    blocks: list[Block] = []
+    for column in columns:
+        by_model = {m.name: dict(m.groups).get(column, ()) for m in results.models}
+        folded = max(map(len, by_model.values())) > _ROWS_UNFOLDED
+        caption = f"{results.loss_title} by {column}"
+        blocks += [
+            slice_chart(results, column, group=True),
+            slice_table(results, by_model, caption, column, folded=folded),
+        ]
+    return Section("Groups", "groups", tuple(blocks), "The loss on the rows of each group.")

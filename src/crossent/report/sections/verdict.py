@@ -1,0 +1,50 @@
+"""The verdict: what the evaluation says, in sentences."""
+
+from __future__ import annotations
+
+from crossent.report.blocks import Block, Section, Sentences
+from crossent.report.numbers import count, plain, things
+from crossent.report.registry import section
+from crossent.results import Results
+
+
+@section(order=10, brief=True)
+def verdict(results: Results) -> Section:
+    """The statements, first the first one; then what they rest on."""
+    blocks: list[Block] = []
+    if results.statements:
+        blocks.append(Sentences(results.statements[:1], "lead"))
+    if results.gate:
+        blocks.append(Sentences((results.gate.sentence,), "alarm" if results.gate.failed else "list"))
+    if results.statements[1:]:
+        blocks.append(Sentences(results.statements[1:]))
+    blocks.append(Sentences((_basis(results),), "quiet"))
+    return Section("Verdict", "verdict", tuple(blocks))
+
+
+def _basis(results: Results) -> str:
+    data = results.data
+    parts = [things(len(results.models), "model"), things(data.rows, "row")]
+    if data.clusters is not None:
+        parts.append(f"{things(data.clusters, 'cluster')} of {data.cluster_column}")
+    if data.classes is not None:
+        parts.append(things(len(data.classes), "class", "classes"))
+    if data.total_bytes is not None:
+        parts.append(f"{count(data.total_bytes)} bytes")
+    if data.pairing != "single":
+        parts.append(f"paired by {data.pairing}")
+    return f"{results.loss_title} in {results.unit} · {' · '.join(parts)}. {_treatment(results)}"
+
+
+def _treatment(results: Results) -> str:
+    floor = (
+        "Probabilities are used as they are: one of 0 costs infinity."
+        if results.floor is None
+        else f"Probabilities are clipped to [{results.floor:g}, 1 − {results.floor:g}], as asked."
+    )
+    errors = "± is the standard error"
+    if results.data.cluster_column:
+        errors += f", clustered by {results.data.cluster_column}"
+    renormalised = " Rows were renormalised to sum to 1, as asked." if results.renormalised else ""
+    level = results.comparison.level if results.comparison else 0.95
+    return f"{floor}{renormalised} {errors}; intervals are at {plain(100 * level, 0)} %."
