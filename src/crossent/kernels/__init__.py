@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crossent.kernels.distributions import cross_entropy, entropy, kl_divergence
 from crossent.kernels.reference import (
     binary_log_loss,
     brier,
@@ -30,7 +31,10 @@ __all__ = [
     "brier_from_log_probs",
     "brier_from_logits",
     "check_labels",
+    "cross_entropy",
+    "entropy",
     "explain",
+    "kl_divergence",
     "label_probability_loss",
     "log_loss_from_logits",
     "log_loss_from_probs",

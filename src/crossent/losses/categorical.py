@@ -147,9 +147,9 @@ class Brier(Loss):
 class ZeroOne(Loss):
     """Zero-one loss: 0 where the class with the largest entry is the label, else 1.
 
-    Its mean is the error rate. Ties go to the first class. A row that is no prediction (holding nan, or logits without a finite largest
-    one) gives nan. The loss is piecewise constant: it has no useful derivative, and asking for one raises
-    `NotImplementedError`.
+    Its mean is the error rate; range {0, 1}. Ties go to the first class. A row that is no prediction (holding
+    nan, or logits without a finite largest one) gives nan. The loss is piecewise constant: it has no useful
+    derivative, and asking for one raises `NotImplementedError`.
 
     >>> import numpy as np
     >>> ZeroOne().value(np.array([0, 1]), np.array([[0.5, 0.5], [0.5, 0.5]]), "probs")
