@@ -15,11 +15,9 @@ with open(HERE.parent / "pyproject.toml", "rb") as file:
 project = "crossent"
 author = "The crossent developers"
 project_copyright = "The crossent developers, Apache-2.0"
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "command_help"]
+extensions = ["myst_parser", "sphinx.ext.mathjax", "command_help"]
 exclude_patterns = ["_build", "_ext"]
-myst_enable_extensions = ["dollarmath", "deflist"]
+myst_enable_extensions = ["myst_parser", "sphinx.ext.mathjax", "command_help"]
 myst_heading_anchors = 3
-autodoc_typehints = "none"
-nitpicky = False
 html_theme = "furo"
 html_title = f"crossent {release}"
