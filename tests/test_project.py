@@ -272,16 +272,17 @@ def options_of(command: click.Command) -> set[str]:
     return {o for p in command.params for o in [*p.opts, *p.secondary_opts] if o.startswith("--")}
 
 
-def command_lines(page: Path) -> Iterator[str]:
-    """Every call of `crossent` in the code of a page, continued lines joined."""
+COMMAND = re.compile(r"^(?: {4}|\s*\$ )(crossent +[a-z]+ .*)|`(crossent +[a-z]+ [^`]+)`", re.MULTILINE)
+
+
+def command_lines(page: Path) -> list[str]:
+    """Every call of `crossent` in the code of a page, indented, after a prompt or between backticks."""
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    for line in text.splitlines():
-        if match := re.match(r"(?:\s{4}|\s*\$ )?crossent +[a-z]+ .*", line):
-            yield match[0].strip().removeprefix("$ ")
+    return [block or span for block, span in COMMAND.findall(text)]
 
 
 def known_pages() -> list[Path]:
-    return [page for page in PAGES if any(command_lines(page))]
+    return [page for page in PAGES if command_lines(page)]
 
 
 @pytest.mark.parametrize("page", known_pages(), ids=relative)
