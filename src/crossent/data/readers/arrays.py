@@ -21,9 +21,7 @@ def table_of_arrays(arrays: Mapping[Any, object], name: str) -> pa.Table:
     Errors: `DataError` array-shape (dimensions, lengths), array-type (objects without a type, complex).
     """
     values = {str(key): _plain(value, str(key), name) for key, value in arrays.items()}
-    shapes = {
-        key: value.shape if isinstance(value, np.ndarray) else (len(value),) for key, value in values.items()
-    }
+    shapes = {key: _shape(value) for key, value in values.items()}
     classes = class_names_apart(shapes)
     check_lengths({key: shape for key, shape in shapes.items() if key != classes}, name)
     names = class_list(values[classes]) if classes else None
@@ -61,13 +59,13 @@ def class_list(values: Any) -> list[object]:
     return listed
 
 
-def column_field(key: str, type_: pa.DataType, names: list[object] | None) -> pa.Field:
+def column_field(key: str, type_: pa.DataType, names: list[object] | None) -> pa.Field[Any]:
     """The field of a column; a list as long as the class names carries them as JSON metadata."""
     named = names is not None and pa.types.is_fixed_size_list(type_) and type_.list_size == len(names)
     return pa.field(key, type_, metadata={CLASSES: json.dumps(names)} if named else None)
 
 
-def to_arrow(array: np.ndarray[Any, Any], key: str, file: str) -> pa.Array:
+def to_arrow(array: np.ndarray[Any, Any], key: str, file: str) -> pa.Array[Any]:
     """One column: 1-D as it is, 2-D as lists of fixed size; float16 is widened to float32.
 
     Errors: `DataError` (array-type) if NumPy's type has no counterpart.
@@ -89,42 +87,48 @@ def column_type(dtype: np.dtype[Any], key: str, file: str) -> pa.DataType:
     if dtype == np.float16:
         return pa.float32()
     if dtype.kind == "O" or dtype.kind not in "biufmM" or dtype.itemsize > 8:
-        raise DataError(
-            "array-type",
-            f"the array is of type {dtype}",
-            file=file,
-            column=key,
-            cure="store numbers, booleans or strings: array.astype(float), array.astype(str)",
-        )
+        raise _type_error(key, file, f"the array is of type {dtype}")
     return pa.from_numpy_dtype(dtype.newbyteorder("="))
 
 
 def _plain(value: Any, key: str, name: str) -> Any:
-    """A NumPy array, or an Arrow array where the value is one or is a list."""
-    if isinstance(value, pa.Array | pa.ChunkedArray | np.ndarray):
-        return (
-            _from_objects(value, key, name)
-            if isinstance(value, np.ndarray) and value.dtype.kind == "O"
-            else value
-        )
-    if hasattr(value, "__arrow_c_stream__"):
-        return pa.chunked_array(value)
+    """A NumPy array, or an Arrow array where the value is one or is made of Python objects."""
+    if isinstance(value, pa.Array | pa.ChunkedArray):
+        return value
     if isinstance(value, list | tuple):
         return _from_objects(value, key, name)
-    return np.asarray(value)
+    if not isinstance(value, np.ndarray):
+        stream = hasattr(value, "__arrow_c_stream__")
+        return pa.chunked_array(value) if stream else _plain(np.asarray(value), key, name)
+    if np.ma.is_masked(value):
+        raise _type_error(key, name, "some values are masked")
+    return _from_objects(value, key, name) if value.dtype.kind == "O" else value
 
 
-def _from_objects(value: Any, key: str, name: str) -> pa.Array:
+def _shape(value: Any) -> tuple[int, ...]:
+    if isinstance(value, np.ndarray):
+        return tuple(value.shape)
+    return (len(value), value.type.list_size) if pa.types.is_fixed_size_list(value.type) else (len(value),)
+
+
+def _from_objects(value: Any, key: str, name: str) -> pa.Array[Any]:
+    """Python objects of one type; lists that are all of one length become lists of fixed size."""
     try:
-        return pa.array(value)
+        column = pa.array(value)
     except (pa.ArrowException, ValueError) as error:
-        raise DataError(
-            "array-type",
-            f"the values are of no one type ({error})",
-            file=name,
-            column=key,
-            cure="store numbers, booleans or strings of one type",
-        ) from error
+        raise _type_error(key, name, f"the values are of no one type ({error})") from error
+    lengths = {len(item) for item in value} if pa.types.is_list(column.type) and not column.null_count else ()
+    return column.cast(pa.list_(column.type.value_type, *lengths)) if len(lengths) == 1 else column
+
+
+def _type_error(key: str, file: str, problem: str) -> DataError:
+    return DataError(
+        "array-type",
+        problem,
+        file=file,
+        column=key,
+        cure="store numbers, booleans or strings of one type: array.astype(float), array.astype(str)",
+    )
 
 
 def _shape_error(key: str, file: str, problem: str, shape: tuple[int, ...]) -> DataError:

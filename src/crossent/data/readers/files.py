@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -27,7 +28,7 @@ class FileSource(Source):
     """Several files with the same columns, read one after the other."""
 
     readers: tuple[FileReader, ...] = field(repr=False)
-    partitions: tuple[Mapping[str, pa.Scalar], ...] = field(repr=False)
+    partitions: tuple[Mapping[str, pa.Scalar[Any]], ...] = field(repr=False)
     """For each file, the value of each partition column."""
 
     @property
@@ -38,7 +39,8 @@ class FileSource(Source):
         self, columns: Sequence[str], batch_rows: int, types: Mapping[str, pa.DataType] | None = None
     ) -> Iterator[Chunk]:
         for reader, constants in zip(self.readers, self.partitions, strict=True):
-            own = [name for name in columns if name not in constants]
+            # Without a column of their own the rows could not be counted.
+            own = [name for name in columns if name not in constants] or self.schema.names[:1]
             wanted = {name: self.schema.field(name).type for name in own} | dict(types or {})
             first_row = 0
             for batch in reader.batches(own, batch_rows, wanted):
@@ -155,7 +157,7 @@ def _mismatch(first: FileReader, here: str, other: FileReader, there: str, colum
 
 def _partition_columns(
     found: Sequence[Found], schema: pa.Schema
-) -> tuple[tuple[dict[str, pa.Scalar], ...], list[pa.Field]]:
+) -> tuple[tuple[dict[str, pa.Scalar[Any]], ...], list[pa.Field[Any]]]:
     """The value of each `key=value` folder a file: integers where all are, else strings."""
     keys = [key for key, _ in found[0].partitions]
     for entry in found:
@@ -193,12 +195,17 @@ def _keys(entry: Found) -> str:
 
 
 def _with_constants(
-    batch: pa.RecordBatch, columns: Sequence[str], constants: Mapping[str, pa.Scalar]
+    batch: pa.RecordBatch, columns: Sequence[str], constants: Mapping[str, pa.Scalar[Any]]
 ) -> pa.RecordBatch:
-    if len(columns) == batch.num_columns:
+    if not constants.keys() & set(columns):
         return batch
     arrays = [
-        pa.repeat(constants[name], batch.num_rows) if name in constants else batch.column(name)
+        _repeat(constants[name], batch.num_rows) if name in constants else batch.column(name)
         for name in columns
     ]
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))
+
+
+def _repeat(value: Any, count: int) -> pa.Array[Any]:
+    repeated: pa.Array[Any] = pa.repeat(value, count)
+    return repeated

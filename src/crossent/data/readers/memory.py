@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from crossent.data.readers.arrays import table_of_arrays
 from crossent.data.readers.contract import Chunk, FileInfo, Source
-from crossent.data.readers.faults import translated
 from crossent.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -61,8 +60,15 @@ def _table(data: object, name: str) -> pa.Table:
     if isinstance(data, pa.RecordBatch):
         return pa.Table.from_batches([data])
     if hasattr(data, "__arrow_c_stream__"):
-        with translated(name):
+        try:
             return pa.table(data)
+        except (pa.ArrowException, ValueError) as error:
+            raise DataError(
+                "array-type",
+                f"the table has no Arrow form ({error})",
+                file=name,
+                cure="give every column values of one type",
+            ) from error
     raise UsageError(
         "unknown-data",
         f"predictions cannot be read from {type(data).__name__}",
