@@ -1,0 +1,84 @@
+"""The pieces that benchmarks share measure what they say."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def common() -> ModuleType:
+    path = Path(__file__).parents[1] / "benchmarks" / "common.py"
+    spec = importlib.util.spec_from_file_location("benchmarks_common", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_peak_memory_is_the_childs_not_the_parents(common: ModuleType) -> None:
+    ballast = b"1" * 200_000_000
+    small = common.measure_child([sys.executable, "-c", "pass"])
+    large = common.measure_child([sys.executable, "-c", "x = b'1' * 100_000_000"])
+    assert len(ballast) > small.peak_rss
+    assert 90e6 < large.peak_rss - small.peak_rss < 120e6
+
+
+def test_cpu_and_wall_are_told_apart(common: ModuleType) -> None:
+    asleep = common.measure_child([sys.executable, "-c", "import time; time.sleep(0.5)"])
+    assert asleep.wall > 0.5
+    assert asleep.cpu < 0.4
+
+
+def test_environment_and_output_pass_through(common: ModuleType) -> None:
+    code = "import os; print(os.environ['CROSSENT_TEST'])"
+    assert common.measure_child([sys.executable, "-c", code], env={"CROSSENT_TEST": "42"}).stdout == "42\n"
+
+
+@pytest.mark.parametrize(
+    "command", [["no-such-program"], [sys.executable, "-c", "import sys; print('said'); sys.exit(3)"]]
+)
+def test_a_failing_command_is_an_error(common: ModuleType, command: list[str]) -> None:
+    with pytest.raises(RuntimeError, match=r"no-such-program|ended with 3:\nsaid"):
+        common.measure_child(command)
+
+
+def test_interleaving_rotates_and_drops_the_first_round(common: ModuleType) -> None:
+    calls: list[str] = []
+
+    def contender(name: str) -> Callable[[], int]:
+        def call() -> int:
+            calls.append(name)
+            return len(calls)
+
+        return call
+
+    kept = common.interleave({name: contender(name) for name in "abc"}, rounds=3)
+    assert "".join(calls) == "abc" + "bca" + "cab" + "abc"
+    assert kept == {"a": [6, 8, 10], "b": [4, 9, 11], "c": [5, 7, 12]}
+
+
+def test_results_carry_the_machine(
+    common: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(common, "RESULTS", tmp_path / "results")
+    measured = common.Measured(wall=2.0, cpu=1.0, peak_rss=3, stdout="")
+    path = common.write_json("toy", {"runs": [measured], "medians": common.medians([measured] * 2)})
+    document = json.loads(path.read_text())
+    assert document["benchmark"] == "toy"
+    assert document["machine"]["cores"] > 0 and document["machine"]["numpy"]
+    assert document["results"]["runs"][0]["wall"] == 2.0
+    assert document["results"]["medians"] == {
+        "runs": 2,
+        "wall": 2.0,
+        "wall_min": 2.0,
+        "cpu": 1.0,
+        "peak_rss": 3,
+    }
