@@ -1,6 +1,6 @@
 """Entropy, cross-entropy and divergence of each row, in nats, with the blocks and sums of `reference`.
 
-A probability ≤ 0 counts as 0 and 0·log 0 as 0. float32 is widened first; results are float64.
+A probability ≤ 0 counts as 0 and 0·log 0 as 0; nan gives nan where it has weight. float32 is widened first; results are float64.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def kl_divergence(p: Reals, q: Reals) -> Floats:
             close = np.abs(difference) <= 0.5 * b.x
             apart = np.log(a.x) - np.log(np.maximum(b.x, 0.0))
             ratio = np.where(close, np.log1p(difference / b.x), apart)
-            out[a.rows] = a.total(np.where(a.x > 0.0, a.x * ratio, 0.0))
+            out[a.rows] = a.total(np.where(a.x <= 0.0, 0.0, a.x * ratio))
     return out
 
 
 def _times_log(p: Floats, q: Floats) -> Floats:
     """p log q, and 0 where p ≤ 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(p > 0.0, p * np.log(np.maximum(q, 0.0)), 0.0)
+        return np.where(p <= 0.0, 0.0, p * np.log(np.maximum(q, 0.0)))

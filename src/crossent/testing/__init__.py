@@ -1,0 +1,7 @@
+"""Checks that what is added to crossent keeps its contract, for our own tests and for third parties."""
+
+from __future__ import annotations
+
+from crossent.testing.loss import check_loss
+
+__all__ = ["check_loss"]
