@@ -1,0 +1,1 @@
+"""Mergeable sufficient statistics: one file each, see `contract` for what they promise."""

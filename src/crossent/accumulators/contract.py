@@ -1,0 +1,139 @@
+"""What an accumulator is: sufficient statistics of rows, a commutative monoid that can be saved.
+
+A new accumulator starts as zero, is updated with rows, merged with others of its kind, and saved as plain
+data. It knows loss columns and named row columns, never predictions. Its sums are exact, so that any order
+of rows, any batches and any merges give the same state.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+class KeyColumn(Protocol):
+    """A column of keys: values[codes[i]] is the key of row i."""
+
+    @property
+    def values(self) -> Sequence[str]: ...
+    @property
+    def codes(self) -> Ints: ...
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that a model gives a probability to and that happened or not in each row."""
+
+    name: str
+    confidence: Floats
+    happened: Bools
+
+
+class RowNames(Protocol):
+    """Names rows, for those few that are shown."""
+
+    def sort_keys(self, index: Ints) -> Ints | list[str]:
+        """Keys that order rows the same way however they are batched."""
+
+    def names(self, index: Ints) -> list[str]:
+        """What to call the rows."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What the accumulators of one model need to know before the first row."""
+
+    loss: str
+    companions: tuple[str, ...] = ()
+    classes: bool = True
+    weighted: bool = False
+    clustered: bool = False
+    groups: tuple[str, ...] = ()
+    bytes: bool = False
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Scored rows of one model."""
+
+    loss: Floats
+    """(N,) nats; +inf where the label was given probability 0."""
+    names: RowNames
+    weight: Floats | None = None
+    companions: Mapping[str, Floats] = field(default_factory=dict)
+    label: KeyColumn | None = None
+    """Class of the label; None where there are no classes."""
+    label_text: KeyColumn | None = None
+    cluster: KeyColumn | None = None
+    groups: tuple[KeyColumn, ...] = ()
+    bytes: Floats | None = None
+    events: tuple[Event, ...] = ()
+    predicted: KeyColumn | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    extremes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return int(self.loss.size)
+
+    def weighted(self, values: Floats) -> Floats:
+        """w·x, finite: 0 where the row's loss is infinite or its weight 0."""
+        finite = self.finite_loss_mask()
+        product = values if self.weight is None else values * self.weight
+        return product if finite is None else np.where(finite, product, 0.0)
+
+    def finite_loss_mask(self) -> Bools | None:
+        """Rows with a finite loss or weight 0; None when that is all of them and none has weight 0."""
+        finite = np.isfinite(self.loss)
+        if self.weight is None:
+            return None if finite.all() else finite
+        counted = finite & (self.weight > 0.0)
+        return None if counted.all() else counted
+
+    def infinite(self) -> Bools:
+        """Rows with infinite loss and positive weight."""
+        infinite = np.isposinf(self.loss)
+        return infinite if self.weight is None else infinite & (self.weight > 0.0)
+
+    def weights(self) -> Floats:
+        """The weights, ones where there are none."""
+        return np.ones(len(self)) if self.weight is None else self.weight
+
+
+class Accumulator(ABC):
+    """Sufficient statistics of one model's rows."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    @classmethod
+    def wanted(cls, spec: Spec) -> bool:
+        """Whether an evaluation of this kind needs it."""
+        return True
+
+    @abstractmethod
+    def update(self, rows: Rows) -> None:
+        """Add rows."""
+
+    @abstractmethod
+    def merge(self, other: Self) -> None:
+        """Add another state of the same spec."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """The state as plain data (JSON), the same for equal sums."""
+
+    @abstractmethod
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over a saved state."""

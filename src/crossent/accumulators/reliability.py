@@ -1,0 +1,88 @@
+"""Reliability on a fine grid: how often events happen, by the probability they were given."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from crossent.accumulators.contract import Accumulator, Event, Floats, Ints, Rows, Spec
+from crossent.accumulators.registry import accumulator
+from crossent.accumulators.tables import pack_limbs, unpack_limbs
+from crossent.exact import LimbSums
+
+GRID = 300
+"""Divisible by the usual numbers of bins: 10, 12, 15, 20, 25, 30, 50, 60, 100."""
+CELLS = 2 * GRID + 1
+_EDGES = np.arange(GRID + 1) / GRID
+_UPPER = np.append(_EDGES[1:], np.inf)
+_VARIANCE_UNIT = 2.0**40
+COLUMNS = ("weight", "confidence", "happened", "variance")
+
+
+def cells_of(confidence: Floats) -> Ints:
+    """Cell 2j for exactly j/300 and 2j+1 for the open interval up to the next edge, so that bins closed on
+    either side can be formed; values outside [0, 1] (within tolerance) join the outermost cells.
+    """
+    c = np.clip(confidence, 0.0, 1.0)
+    j = (c * GRID).astype(np.int64)
+    # c·300 rounds: step back or forth where it crossed an edge
+    j -= c < _EDGES[j]
+    j += c >= _UPPER[j]
+    cells: Ints = 2 * j + (c > _EDGES[j])
+    return cells
+
+
+@accumulator
+class ReliabilityGrid(Accumulator):
+    """For each event and cell: Σw, Σw·confidence, Σw over rows where it happened, Σw²c(1−c)."""
+
+    name = "reliability"
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self.tables: dict[str, dict[str, LimbSums]] = {}
+
+    @classmethod
+    def wanted(cls, spec: Spec) -> bool:
+        return spec.classes
+
+    def update(self, rows: Rows) -> None:
+        for event in rows.events:
+            self._add(event, rows.weight)
+
+    def _table(self, event: str) -> dict[str, LimbSums]:
+        return self.tables.setdefault(event, {name: LimbSums(CELLS) for name in COLUMNS})
+
+    def _add(self, event: Event, weight: Floats | None) -> None:
+        table = self._table(event.name)
+        cells = cells_of(event.confidence)
+        spread = event.confidence * (1.0 - event.confidence)
+        if weight is None:
+            table["weight"].add_counts(np.bincount(cells))
+            table["happened"].add_counts(np.bincount(cells[event.happened], minlength=1))
+            table["confidence"].add(cells, event.confidence)
+        else:
+            table["weight"].add(cells, weight)
+            table["happened"].add(cells[event.happened], weight[event.happened])
+            table["confidence"].add(cells, event.confidence * weight)
+            spread = spread * weight * weight
+        # only a scale for the expected error: two limbs are enough, so long as each row rounds by itself
+        table["variance"].add(cells, np.rint(spread * _VARIANCE_UNIT) / _VARIANCE_UNIT)
+
+    def merge(self, other: Self) -> None:
+        for event, table in other.tables.items():
+            mine = self._table(event)
+            for name, sums in table.items():
+                mine[name].merge(sums)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            event: {name: pack_limbs(sums) for name, sums in table.items()}
+            for event, table in sorted(self.tables.items())
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.tables = {
+            event: {name: unpack_limbs(packed) for name, packed in table.items()} for event, table in state.items()
+        }

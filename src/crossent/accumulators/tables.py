@@ -1,0 +1,105 @@
+"""Exact sums by key, and how sums are written as plain data."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from crossent.accumulators.contract import Floats, Ints, KeyColumn
+from crossent.exact import LimbSums
+
+
+def pack_integer(value: int) -> str:
+    """An exact total as text: hexadecimal mantissa and power of two."""
+    if value == 0:
+        return "0"
+    shift = (value & -value).bit_length() - 1
+    return f"{value >> shift:x}p{shift}"
+
+
+def unpack_integer(text: str) -> int:
+    """The exact total written by `pack_integer`."""
+    mantissa, _, shift = text.partition("p")
+    return int(mantissa, 16) << int(shift or "0")
+
+
+def pack_limbs(sums: LimbSums, order: Ints | None = None) -> dict[str, Any]:
+    """Exact cell sums as plain data."""
+    taken = sums.take(np.arange(sums.cells) if order is None else order)
+    return {
+        "cells": taken.cells,
+        "limbs": {str(j): base64.b64encode(a.astype("<i8").tobytes()).decode() for j, a in taken.limbs.items()},
+    }
+
+
+def unpack_limbs(packed: Mapping[str, Any]) -> LimbSums:
+    """The cell sums written by `pack_limbs`."""
+    sums = LimbSums(packed["cells"])
+    for j, text in packed["limbs"].items():
+        sums.limbs[int(j)] = np.frombuffer(base64.b64decode(text), "<i8").astype(np.int64)
+    return sums
+
+
+class KeyedSums:
+    """Named columns of exact sums, one cell a key."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.columns = {name: LimbSums() for name in columns}
+        self.keys: dict[str, int] = {}
+
+    def cells(self, keyed: KeyColumn) -> Ints:
+        """The cell of each row, with new keys taken up."""
+        return self._index(keyed.values)[keyed.codes]
+
+    def _index(self, values: Sequence[str]) -> Ints:
+        keys = self.keys
+        index = np.array([keys.setdefault(v, len(keys)) for v in values], np.int64)
+        for column in self.columns.values():
+            column.resize(len(keys))
+        return index
+
+    def count(self, name: str, cells: Ints) -> None:
+        """Add 1 to the cell of each row."""
+        if cells.size:
+            self.columns[name].add_counts(np.bincount(cells))
+
+    def add(self, name: str, cells: Ints, values: Floats, sign: int = 1) -> None:
+        """Add values to cells."""
+        self.columns[name].add(cells, values, sign=sign)
+
+    def merge(self, other: KeyedSums) -> None:
+        """Add another table with the same columns."""
+        index = self._index(list(other.keys))
+        for name, column in other.columns.items():
+            column.resize(len(other.keys))
+            self.columns[name].merge(column, index)
+
+    def sorted_keys(self) -> tuple[str, ...]:
+        """The keys in the order of `floats`."""
+        return tuple(sorted(self.keys))
+
+    def _order(self) -> Ints:
+        return np.array([self.keys[k] for k in self.sorted_keys()], np.int64)
+
+    def floats(self, name: str) -> Floats:
+        """One column as float64, keys sorted."""
+        self.columns[name].resize(len(self.keys))
+        return self.columns[name].floats()[self._order()]
+
+    def state(self) -> dict[str, Any]:
+        """Plain data, keys sorted."""
+        order = self._order()
+        for column in self.columns.values():
+            column.resize(len(self.keys))
+        return {
+            "keys": list(self.sorted_keys()),
+            "columns": {name: pack_limbs(column, order) for name, column in self.columns.items()},
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over a saved state."""
+        self.keys = {key: i for i, key in enumerate(state["keys"])}
+        self.columns = {name: unpack_limbs(packed) for name, packed in state["columns"].items()}

@@ -1,0 +1,171 @@
+"""Several models side by side, row by row: paired by row id or, where there is none, by position.
+
+Streams are zipped as long as their ids agree, which is checked and not assumed. Where the orders differ, the
+rows go through partitions on disk. Missing, extra and repeated ids are found either way and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossent.data.facts import Facts
+from crossent.data.identity import IdType
+from crossent.data.layout import Layout
+from crossent.data.pieces import Keep, Piece, no_rows, pieces
+from crossent.data.readers.contract import Source
+from crossent.errors import DataError
+
+Places = dict[str, NDArray[np.int64]]
+"""Sorted row numbers by file."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model's data, understood."""
+
+    name: str
+    source: Source
+    layout: Layout
+    order: tuple[int, ...] | None
+    """Position among the layout's columns of each class of the evaluation; None where they are the same."""
+    id_type: IdType | None
+    left_out: Places = field(default_factory=dict)
+    """Rows to pass over, by choice: their ids are not in every model's data."""
+
+    def stream(self, where: Sequence[tuple[str, str]], batch_rows: int) -> Iterator[Piece]:
+        """The rows of the model; DataError if there is none."""
+        found = False
+        for piece in pieces(self.source, self.layout, where, batch_rows):
+            kept = piece.keep(self._kept(piece)) if piece.file in self.left_out else piece
+            if len(kept):
+                found = True
+                yield kept
+        if not found:
+            raise no_rows(self.source, where)
+
+    def _kept(self, piece: Piece) -> Keep:
+        numbers = np.arange(piece.first_row, piece.first_row + len(piece)) if piece.numbers is None else piece.numbers
+        kept: Keep = ~np.isin(numbers, self.left_out[piece.file])
+        return kept
+
+    def file_number(self, file: str) -> int:
+        """The number of a file of this model."""
+        return next((i for i, f in enumerate(self.source.files) if f.path == file), 0)
+
+
+class OrderDiffers(Exception):
+    """Row ids do not run in the same order (or not all are there): not an error yet, but no case for a zip."""
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """The same rows of all models; `number` counts the batches."""
+
+    number: int
+    pieces: tuple[Piece, ...]
+
+
+def zipped(models: Sequence[Model], where: Sequence[tuple[str, str]], batch_rows: int) -> Iterator[Aligned]:
+    """The streams of all models cut to the same lengths.
+
+    Raises OrderDiffers when one stream ends before another: with ids, other rows are missing or extra.
+    """
+    streams = [model.stream(where, batch_rows) for model in models]
+    current: list[Piece | None] = [None] * len(models)
+    number = 0
+    while True:
+        current = [next(s, None) if p is None else p for s, p in zip(streams, current, strict=True)]
+        there = [p for p in current if p is not None]
+        if not there:
+            return
+        if len(there) < len(models):
+            raise OrderDiffers
+        length = min(len(p) for p in there)
+        yield Aligned(number, tuple(p.slice(0, length) for p in there))
+        current = [None if len(p) == length else p.slice(length, len(p) - length) for p in there]
+        number += 1
+
+
+def check_same_rows(models: Sequence[Model], aligned: Aligned, facts: Sequence[Facts]) -> None:
+    """That batches hold the same rows: OrderDiffers for other ids, DataError for other facts of the same row."""
+    first = facts[0]
+    for model, piece, other in zip(models[1:], aligned.pieces[1:], facts[1:], strict=True):
+        if other is first:
+            continue
+        if first.ids is not None and not first.ids.equals(other.ids):
+            raise OrderDiffers
+        _same_labels(models[0], model, piece, first, other)
+        _same_numbers(models[0], model, piece, "weight", first.weight, other.weight)
+        _same_numbers(models[0], model, piece, "bytes", first.bytes, other.bytes)
+        for mine, theirs in zip((first.cluster, *first.groups), (other.cluster, *other.groups), strict=True):
+            if mine is None or theirs is None:
+                continue
+            named = np.array(mine.values, object)[mine.codes] != np.array(theirs.values, object)[theirs.codes]
+            if named.any():
+                _differ(models[0], model, piece, "cluster or group", int(np.flatnonzero(named)[0]))
+
+
+def _same_labels(first_model: Model, model: Model, piece: Piece, first: Facts, other: Facts) -> None:
+    if first.labels is not None and other.labels is not None:
+        different = first.labels != other.labels
+    elif first.label_text is not None and other.label_text is not None:
+        mine, theirs = first.label_text, other.label_text
+        different = np.array(mine.values, object)[mine.codes] != np.array(theirs.values, object)[theirs.codes]
+    else:
+        return
+    if not different.any():
+        return
+    row = int(np.flatnonzero(different)[0])
+    if first.ids is None:
+        raise DataError(
+            "labels-differ",
+            f"label {_label(other, row)} where {first_model.name} has {_label(first, row)}: without row ids, rows are "
+            "paired by position, and the rows are not the same or not in the same order",
+            file=piece.file,
+            row=piece.row(row),
+            cure="write a row_id column into every file",
+        )
+    label_mismatch(first_model, model, piece.file, piece.row(row), _label(first, row), _label(other, row))
+
+
+def label_mismatch(first: Model, model: Model, file: str, row: int, mine: str, theirs: str) -> None:
+    """Raise: the same row has two labels."""
+    raise DataError(
+        "labels-differ",
+        f"label {theirs} where {first.name} has {mine} for the same row id",
+        file=file,
+        row=row,
+        column=model.layout.label,
+        cure="all models must be judged by the same labels: find out which file is right",
+    )
+
+
+def _label(facts: Facts, row: int) -> str:
+    assert facts.label_text is not None
+    return facts.label_text.values[facts.label_text.codes[row]]
+
+
+def _same_numbers(
+    first: Model,
+    model: Model,
+    piece: Piece,
+    what: str,
+    mine: NDArray[np.float64] | None,
+    theirs: NDArray[np.float64] | None,
+) -> None:
+    if mine is not None and theirs is not None and not np.array_equal(mine, theirs):
+        _differ(first, model, piece, what, int(np.flatnonzero(mine != theirs)[0]))
+
+
+def _differ(first: Model, model: Model, piece: Piece, what: str, row: int) -> None:
+    raise DataError(
+        "facts-differ",
+        f"another {what} than {first.name} has for the same row",
+        file=piece.file,
+        row=piece.row(row),
+        cure=f"write the same {what} for a row into every file",
+    )

@@ -1,0 +1,184 @@
+"""A validated batch: labels, one kind of prediction and the row's other facts, as NumPy arrays.
+
+Everything about the data is checked here, in array operations, on the way in. A fault is reported with file,
+row, column and value. What is unusual but allowed (rows that do not sum to one, labels of probability 0) is
+left as it is and counted later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from crossent.data.facts import Facts
+from crossent.data.layout import Layout
+from crossent.data.options import ReadOptions
+from crossent.data.pieces import Piece
+from crossent.errors import DataError
+
+Numbers = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one model, valid once constructed.
+
+    `prediction` is (N, K) in the order of the evaluation's classes, or (N,) for shape "single" (probability of
+    class 1, the positive one) and "scalar" (log-probability of the label). It keeps float32 where the data has
+    it; losses widen it.
+    """
+
+    facts: Facts
+    kind: str
+    shape: str
+    prediction: Numbers
+    piece: Piece
+
+    def __len__(self) -> int:
+        return len(self.piece)
+
+
+def build(piece: Piece, layout: Layout, facts: Facts, order: Sequence[int] | None, options: ReadOptions) -> Batch:
+    """The batch of a piece. `order[k]` is the position in the layout of the evaluation's class k."""
+    if layout.shape == "list":
+        prediction = _from_list(piece, layout, order)
+    elif layout.shape == "columns":
+        prediction = _from_columns(piece, layout, order)
+    else:
+        prediction = _column(piece, layout.predictions[0])
+    _check(prediction, piece, layout, order, options.tolerance)
+    return Batch(facts, layout.kind, layout.shape, prediction, piece)
+
+
+def _column(piece: Piece, name: str) -> Numbers:
+    column = piece.table.column(name)
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+        raise DataError(
+            "null-prediction",
+            "the prediction is missing",
+            file=piece.file,
+            row=piece.row(row),
+            column=name,
+            cure="every row needs a prediction: fill it, or leave the row out of every model's file",
+        )
+    return _floats(column, piece.file, name)
+
+
+def _floats(column: pa.Array, file: str, name: str) -> Numbers:
+    type_ = column.type
+    if pa.types.is_dictionary(type_):
+        column = column.dictionary_decode()
+        type_ = column.type
+    if pa.types.is_float32(type_) or pa.types.is_float64(type_):
+        return cast(Numbers, column.to_numpy(zero_copy_only=True))
+    if pa.types.is_float16(type_) or pa.types.is_integer(type_) or pa.types.is_decimal(type_):
+        return cast(Numbers, column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+    raise DataError(
+        "prediction-type",
+        f"a prediction must be a number, this column is {type_}",
+        file=file,
+        column=name,
+        cure="write it as float32 or float64",
+    )
+
+
+def _from_columns(piece: Piece, layout: Layout, order: Sequence[int] | None) -> Numbers:
+    names = layout.predictions if order is None else [layout.predictions[i] for i in order]
+    columns = [_column(piece, name) for name in names]
+    dtype = np.float32 if all(c.dtype == np.float32 for c in columns) else np.float64
+    matrix = np.empty((len(piece), len(columns)), dtype)
+    for k, column in enumerate(columns):
+        matrix[:, k] = column
+    return matrix
+
+
+def _from_list(piece: Piece, layout: Layout, order: Sequence[int] | None) -> Numbers:
+    name, size = layout.predictions[0], len(layout.classes or ())
+    column = piece.table.column(name)
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+        raise DataError(
+            "null-prediction", "the list is missing", file=piece.file, row=piece.row(row), column=name,
+            cure="every row needs a prediction: fill it, or leave the row out of every model's file",
+        )  # fmt: skip
+    if not pa.types.is_fixed_size_list(column.type):
+        lengths = column.value_lengths().to_numpy(zero_copy_only=False)
+        wrong = np.flatnonzero(lengths != size)
+        if wrong.size:
+            raise DataError(
+                "list-length",
+                f"a list of {lengths[wrong[0]]} numbers where there are {size} classes",
+                file=piece.file,
+                row=piece.row(int(wrong[0])),
+                column=name,
+                cure="write one number for each class, in the same order in every row",
+            )
+    entries = column.flatten()
+    if entries.null_count:
+        at = int(np.flatnonzero(entries.is_null().to_numpy(zero_copy_only=False))[0])
+        raise DataError(
+            "null-prediction",
+            f"entry {at % size} of the list is missing",
+            file=piece.file,
+            row=piece.row(at // size),
+            column=name,
+            cure="write 0 for a class that cannot happen",
+        )
+    matrix = _floats(entries, piece.file, name).reshape(len(piece), size)
+    return matrix if order is None else np.ascontiguousarray(matrix[:, order])
+
+
+def _check(values: Numbers, piece: Piece, layout: Layout, order: Sequence[int] | None, tolerance: float) -> None:
+    """Raise where a number cannot be a prediction of its kind."""
+    low, high = _allowed(layout.kind, tolerance)
+    # min and max propagate nan, so two passes over the numbers decide
+    least, most = float(values.min()), float(values.max())
+    if low <= least and most <= high and (np.isfinite(least) or layout.kind != "probs"):
+        return
+    bad = ~((values >= low) & (values <= high))
+    at = int(np.flatnonzero(bad.reshape(-1))[0])
+    width = 1 if values.ndim == 1 else values.shape[1]
+    row, k = divmod(at, width)
+    position = k if order is None else order[k]
+    column = layout.predictions[0] if layout.shape != "columns" else layout.predictions[position]
+    if layout.shape == "list":
+        column = f"{column}[{position}]"
+    value = float(values.reshape(-1)[at])
+    slug, problem, cure = _fault(layout.kind, value)
+    raise DataError(slug, problem, file=piece.file, row=piece.row(row), column=column, value=value, cure=cure)
+
+
+def _allowed(kind: str, tolerance: float) -> tuple[float, float]:
+    if kind == "probs":
+        return -tolerance, 1.0 + tolerance
+    if kind == "logits":
+        return -np.inf, float(np.finfo(np.float64).max)
+    return -np.inf, tolerance
+
+
+def _fault(kind: str, value: float) -> tuple[str, str, str]:
+    if np.isnan(value):
+        return (
+            "nan-prediction",
+            "the prediction is not a number",
+            "find out why the model returns nan; nothing is filled in for you",
+        )
+    if kind == "probs":
+        return (
+            "not-a-probability",
+            "a probability must lie between 0 and 1",
+            "declare what the numbers are: --kind logits or log_probs",
+        )
+    if kind == "logits":
+        return "infinite-logit", "a logit of +inf is not a distribution", "write the largest finite number"
+    return (
+        "positive-log-probability",
+        "the logarithm of a probability cannot be above 0",
+        "write natural logarithms of probabilities, not their negatives",
+    )

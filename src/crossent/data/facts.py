@@ -1,0 +1,170 @@
+"""What a row is, apart from its prediction: label, weight, cluster, groups, bytes and id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from crossent.data.labels import ClassLookup, Codes, Keyed, keyed, value_type
+from crossent.data.layout import Layout
+from crossent.data.options import ReadOptions
+from crossent.data.pieces import Piece, selected
+from crossent.data.readers.contract import Source
+from crossent.errors import DataError
+
+Floats = NDArray[np.float64]
+
+UNKNOWN = -1
+"""Code of a label that no class has the name of, where that is allowed."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The facts of a batch's rows.
+
+    `labels` are class codes (N,), None where there are no classes; `label_text` keeps the labels as written.
+    """
+
+    labels: Codes | None
+    label_text: Keyed | None
+    weight: Floats | None
+    cluster: Keyed | None
+    groups: tuple[Keyed, ...]
+    bytes: Floats | None
+    ids: pa.Array | None
+
+
+class Classes:
+    """The classes of an evaluation and the way from labels to their codes."""
+
+    def __init__(self, names: Sequence[str], unknown_label: str) -> None:
+        self.names = tuple(names)
+        self._lookup = ClassLookup(self.names)
+        self._zero_unknown = unknown_label == "zero"
+
+    def codes(self, labels: Keyed, type_: pa.DataType, piece: Piece, column: str) -> Codes:
+        """Class codes of labels; DataError for a label without a class."""
+        table = np.array([self._lookup.code(v, type_) for v in labels.values], np.int64)
+        if (table < 0).any() and not self._zero_unknown:
+            self._unknown(int(np.flatnonzero(table < 0)[0]), labels, piece, column)
+        return table[labels.codes]
+
+    def _unknown(self, which: int, labels: Keyed, piece: Piece, column: str) -> None:
+        row = int(np.flatnonzero(labels.codes == which)[0])
+        shown = ", ".join(self.names[:8]) + (f", … ({len(self.names)} in all)" if len(self.names) > 8 else "")
+        raise DataError(
+            "unknown-label",
+            f"no class has the name of this label; the classes are {shown}",
+            file=piece.file,
+            row=piece.row(row),
+            column=column,
+            value=labels.values[which],
+            cure="rename the columns, or say that the models give it probability 0 with --unknown-label=zero",
+        )
+
+
+def other_class(positive: str, source: Source, label: str, where: Sequence[tuple[str, str]]) -> str:
+    """The name of the class that a single column does not name: the first label that is not the positive one."""
+    type_ = value_type(source.schema.field(label).type)
+    if pa.types.is_boolean(type_):
+        opposite = {"1": "0", "0": "1", "true": "false", "false": "true", "True": "False", "False": "True"}
+        return opposite.get(positive, f"not {positive}")
+    lookup = ClassLookup((positive,))
+    columns = list(dict.fromkeys([label, *(column for column, _ in where)]))
+    for chunk in source.batches(columns, 1 << 16):
+        piece = selected(chunk, where)
+        names = keyed(piece.table.column(label).drop_null()).values if len(piece) else ()
+        other = [name for name in names if lookup.code(name, type_) < 0]
+        if other:
+            return other[0]
+    return f"not {positive}"
+
+
+def facts_of(piece: Piece, layout: Layout, options: ReadOptions, classes: Classes | None) -> Facts:
+    """Read and check the facts of a piece."""
+    label_text = labels = None
+    if layout.label is not None:
+        column = _no_nulls(piece, layout.label, "null-label", "the label is missing")
+        label_text = keyed(column)
+        if classes is not None:
+            labels = classes.codes(label_text, value_type(column.type), piece, layout.label)
+    cluster = options.cluster_column
+    return Facts(
+        labels,
+        label_text,
+        _weight(piece, options.weight),
+        None if cluster is None else keyed(_no_nulls(piece, cluster, "null-cluster", "the cluster is missing")),
+        tuple(keyed(piece.table.column(g)) for g in options.groups),
+        _bytes(piece, options.bytes),
+        None if layout.id is None else _no_nulls(piece, layout.id, "null-id", "the row id is missing"),
+    )
+
+
+def _no_nulls(piece: Piece, name: str, slug: str, problem: str) -> pa.Array:
+    column = piece.table.column(name)
+    missing = column.is_null(nan_is_null=True) if pa.types.is_floating(column.type) else None
+    count = column.null_count if missing is None else missing.true_count
+    if count:
+        mask = (column.is_null() if missing is None else missing).to_numpy(zero_copy_only=False)
+        raise DataError(
+            slug,
+            problem,
+            file=piece.file,
+            row=piece.row(int(np.flatnonzero(mask)[0])),
+            column=name,
+            cure=f"{count} rows here have none: fill the column, or leave these rows out with --where",
+        )
+    return column
+
+
+def _numbers(piece: Piece, name: str) -> Floats:
+    column = _no_nulls(piece, name, "null-number", "the number is missing")
+    try:
+        numbers: Floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid as error:
+        raise DataError(
+            "not-a-number", f"not a number: {error}", file=piece.file, column=name, cure="write numbers"
+        ) from None
+    return numbers
+
+
+def _weight(piece: Piece, name: str | None) -> Floats | None:
+    if name is None:
+        return None
+    weight = _numbers(piece, name)
+    bad = ~((weight >= 0.0) & np.isfinite(weight))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            "bad-weight",
+            "a weight must be a finite number that is not negative",
+            file=piece.file,
+            row=piece.row(row),
+            column=name,
+            value=float(weight[row]),
+            cure="give rows that should not count the weight 0",
+        )
+    return weight
+
+
+def _bytes(piece: Piece, name: str | None) -> Floats | None:
+    if name is None:
+        return None
+    size = _numbers(piece, name)
+    bad = ~((size >= 0.0) & np.isfinite(size))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            "bad-bytes",
+            "the number of bytes must be finite and not negative",
+            file=piece.file,
+            row=piece.row(row),
+            column=name,
+            value=float(size[row]),
+            cure="write the UTF-8 bytes of each token",
+        )
+    return size

@@ -1,0 +1,217 @@
+"""Finding the same rows in models whose ids run in different orders, and what is wrong where they cannot be
+found: ids that are missing, extra or there twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossent.data.alignment import Model, label_mismatch
+from crossent.data.identity import KEY, Keys, keys_of, normalised
+from crossent.data.labels import key_text
+from crossent.data.partitions import (
+    Partitions,
+    Records,
+    file_and_row,
+    in_all,
+    keys_only,
+    partitions_for,
+    place,
+    repeated,
+)
+from crossent.data.pieces import Piece
+from crossent.errors import DataError
+
+ID_RECORD = np.dtype([*KEY.descr, ("at", "<i8")])
+EXAMPLES = 5
+_ID_ROWS = 1 << 17
+
+
+def places_of(model: Model, piece: Piece) -> NDArray[np.int64]:
+    """File and row number of each row of a piece."""
+    numbers = np.arange(piece.first_row, piece.first_row + len(piece)) if piece.numbers is None else piece.numbers
+    return numbers + place(model.file_number(piece.file), 0)
+
+
+def _ids_only(model: Model, where: Sequence[tuple[str, str]]) -> Iterator[Piece]:
+    layout = replace(
+        model.layout, predictions=(), label=None, extra=tuple(dict.fromkeys(column for column, _ in where))
+    )
+    yield from replace(model, layout=layout).stream(where, _ID_ROWS)
+
+
+def _id_partitions(
+    model: Model, name: str, where: Sequence[tuple[str, str]], folder: Path, count: int
+) -> Partitions:
+    assert model.layout.id is not None and model.id_type is not None
+    partitions = Partitions(folder, name, count, ID_RECORD)
+    for piece in _ids_only(model, where):
+        column = piece.table.column(model.layout.id)
+        records = np.zeros(len(piece), ID_RECORD)
+        keys = keys_of(normalised(column, model.id_type, piece, model.layout.id))
+        records["hi"], records["lo"] = keys["hi"], keys["lo"]
+        records["at"] = places_of(model, piece)
+        partitions.write(records)
+    partitions.close()
+    return partitions
+
+
+def estimated_rows(model: Model) -> int:
+    """Rows where known, else a guess from the size of the files (a short line of text a row)."""
+    return model.source.rows or max(1, sum(f.bytes for f in model.source.files) // 16)
+
+
+def check_unique(model: Model, where: Sequence[tuple[str, str]], folder: Path, memory: int) -> None:
+    """DataError if a row id of the model occurs twice."""
+    count = partitions_for(estimated_rows(model) * ID_RECORD.itemsize, memory)
+    partitions = _id_partitions(model, "unique", where, folder, count)
+    twice: list[int] = []
+    total = 0
+    for index in range(count):
+        records = partitions.read(index)
+        again = repeated(records)
+        total += int(again.sum())
+        twice.extend(records["at"][again][:EXAMPLES].tolist())
+        partitions.discard(index)
+    if total:
+        raise _duplicates(model, total, twice)
+
+
+def _duplicates(model: Model, total: int, places: Sequence[int]) -> DataError:
+    file, row = file_and_row(min(places))
+    return DataError(
+        "duplicate-ids",
+        f"{total} rows repeat a row id, such as {', '.join(ids_at(model, places))}",
+        file=model.source.files[file].path,
+        row=row,
+        column=model.layout.id,
+        cure="every row needs an id of its own: remove the copies, or name another column with --id",
+    )
+
+
+def ids_at(model: Model, places: Sequence[int]) -> list[str]:
+    """The ids of some rows, read again from the data."""
+    wanted: dict[str, set[int]] = {}
+    for at in sorted(places)[:EXAMPLES]:
+        file, row = file_and_row(at)
+        wanted.setdefault(model.source.files[file].path, set()).add(row)
+    found: list[str] = []
+    for piece in _ids_only(model, ()):
+        rows = wanted.get(piece.file, set())
+        inside = [r - piece.first_row for r in sorted(rows) if 0 <= r - piece.first_row < len(piece)]
+        found.extend(key_text(piece.table.column(0)[i].as_py()) for i in inside)
+        if len(found) == sum(len(r) for r in wanted.values()):
+            break
+    return found
+
+
+@dataclass
+class _Lacking:
+    """Ids that one model has and others lack."""
+
+    total: int = 0
+    places: list[int] = field(default_factory=list)
+
+    def add(self, records: Records) -> None:
+        self.total += len(records)
+        if len(self.places) < EXAMPLES:
+            self.places.extend(records["at"][:EXAMPLES].tolist())
+
+
+def common_rows(
+    models: Sequence[Model], where: Sequence[tuple[str, str]], folder: Path, memory: int
+) -> tuple[list[Model], tuple[tuple[str, int], ...]]:
+    """The models with the rows left out that not all have, and how many those are for each model."""
+    count = partitions_for(sum(estimated_rows(m) for m in models) * ID_RECORD.itemsize, memory)
+    parts = [_id_partitions(m, f"common{i}", where, folder, count) for i, m in enumerate(models)]
+    dropped: list[list[NDArray[np.int64]]] = [[] for _ in models]
+    for index in range(count):
+        records = [p.read(index) for p in parts]
+        common = in_all(records)
+        for k, mine in enumerate(records):
+            dropped[k].append(mine["at"][~_isin(mine, common)])
+            parts[k].discard(index)
+    return (
+        [_without(model, np.concatenate(places)) for model, places in zip(models, dropped, strict=True)],
+        tuple((m.name, sum(len(a) for a in places)) for m, places in zip(models, dropped, strict=True)),
+    )
+
+
+def _isin(records: Records, keys: Keys) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = np.isin(keys_only(records), keys)
+    return found
+
+
+def _without(model: Model, places: NDArray[np.int64]) -> Model:
+    left_out = {}
+    for number, file in enumerate(model.source.files):
+        rows = np.sort(places[places >> 40 == number]) & ((1 << 40) - 1)
+        if rows.size:
+            left_out[file.path] = rows
+    return replace(model, left_out=left_out)
+
+
+def joined(models: Sequence[Model], parts: Sequence[Partitions]) -> Iterator[tuple[Records, ...]]:
+    """The records of all models by partition, in the order of their keys, the same keys in each.
+
+    Raises DataError after the last partition if ids were missing, extra or repeated: then nothing that was
+    yielded may be used.
+    """
+    lacking = [_Lacking() for _ in models]
+    for index in range(parts[0].count):
+        records = tuple(p.read(index) for p in parts)
+        for model, mine in zip(models, records, strict=True):
+            again = repeated(mine)
+            if again.any():
+                raise _duplicates(model, int(again.sum()), mine["at"][again].tolist())
+        if all(np.array_equal(keys_only(r), keys_only(records[0])) for r in records[1:]):
+            _same_facts(models, records)
+            yield records
+        else:
+            common = in_all(records)
+            for mine, found in zip(records, lacking, strict=True):
+                found.add(mine[~_isin(mine, common)])
+        for part in parts:
+            part.discard(index)
+    if any(found.total for found in lacking):
+        raise _missing(models, lacking)
+
+
+def _missing(models: Sequence[Model], lacking: Sequence[_Lacking]) -> DataError:
+    parts = [
+        f"{found.total} rows of {model.name} are not in every other file (ids {', '.join(ids_at(model, found.places))})"
+        for model, found in zip(models, lacking, strict=True)
+        if found.total
+    ]
+    return DataError(
+        "rows-differ",
+        "; ".join(parts),
+        file=", ".join(m.source.name for m in models),
+        cure="judge all models on the same rows; --on-missing=intersect compares those that all have and says so; "
+        "where rows cannot correspond, such as tokens of two tokenizers, name what can with --unit",
+    )
+
+
+def _same_facts(models: Sequence[Model], records: Sequence[Records]) -> None:
+    first = records[0]
+    for model, mine in zip(models[1:], records[1:], strict=True):
+        for name in ("label", "weight", "bytes"):
+            different = mine[name] != first[name]
+            if not different.any():
+                continue
+            file, row = file_and_row(int(mine["at"][different][0]))
+            path = model.source.files[file].path
+            if name == "label":
+                label_mismatch(models[0], model, path, row, "another one", "this")
+            raise DataError(
+                "facts-differ",
+                f"another {name} than {models[0].name} has for the same row",
+                file=path,
+                row=row,
+                cure=f"write the same {name} for a row into every file",
+            )

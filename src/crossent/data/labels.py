@@ -1,0 +1,102 @@
+"""Labels and other keys as text and codes: the one place that says which label belongs to which class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+Codes = NDArray[np.int64]
+
+MISSING = "(missing)"
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """A column of keys: `values[codes[i]]` is the key of row i. Values are distinct."""
+
+    values: tuple[str, ...]
+    codes: Codes
+
+
+def keyed(column: pa.Array) -> Keyed:
+    """Any column of strings, whole numbers, bools or dates as text keys; null becomes "(missing)".
+
+    Whole numbers are written in decimal, whole floats likewise (1.0 is "1"), bools as "true" and "false".
+    """
+    encoded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column)
+    values = [key_text(v) for v in encoded.dictionary.to_pylist()]
+    indices = encoded.indices
+    if indices.null_count:
+        indices = pc.fill_null(indices.cast(pa.int64()), len(values))
+        values.append(MISSING)
+    codes = indices.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    distinct = {v: i for i, v in enumerate(dict.fromkeys(values))}
+    if len(distinct) < len(values):
+        codes = np.array([distinct[v] for v in values], np.int64)[codes]
+    return Keyed(tuple(distinct), codes)
+
+
+def key_text(value: object) -> str:
+    """One key as text."""
+    if value is None:
+        return MISSING
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return str(value)
+
+
+def natural_order(names: Sequence[str]) -> tuple[str, ...]:
+    """Whole numbers by value, then text by code point.
+
+    >>> natural_order(["b", "10", "a", "9"])
+    ('9', '10', 'a', 'b')
+    """
+    return tuple(sorted(names, key=lambda n: (0, int(n), n) if _is_number(n) else (1, 0, n)))
+
+
+def _is_number(text: str) -> bool:
+    return text.lstrip("-").isdecimal() and text.isascii()
+
+
+class ClassLookup:
+    """Finds the class of a label by name.
+
+    Whole-number labels match class names of the same value ("007" is 7); bools match true/false in any case,
+    or 1/0 where the class names are those.
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = tuple(classes)
+        self._by_name = {name: i for i, name in enumerate(self.classes)}
+        self._by_number: dict[str, int] = {}
+        if all(_is_number(name) for name in self.classes):
+            numbers = {str(int(name)): i for i, name in enumerate(self.classes)}
+            if len(numbers) == len(self.classes):
+                self._by_number = numbers
+        lowered = {name.lower(): i for i, name in enumerate(self.classes)}
+        self._by_bool = lowered if {"true", "false"} & lowered.keys() else self._by_number
+        self._bool_names = ("true", "false") if {"true", "false"} & lowered.keys() else ("1", "0")
+
+    def code(self, label: str, type_: pa.DataType) -> int:
+        """The class code of a label, −1 where no class has its name."""
+        found = self._by_name.get(label, -1)
+        if found < 0 and (pa.types.is_integer(type_) or pa.types.is_floating(type_)):
+            return self._by_number.get(label, -1)
+        if found < 0 and pa.types.is_boolean(type_):
+            name = self._bool_names[0] if label == "true" else self._bool_names[1]
+            return self._by_bool.get(name, -1)
+        return found
+
+
+def value_type(column: pa.DataType) -> pa.DataType:
+    """The type of a column's values, looking through dictionary encoding."""
+    return column.value_type if pa.types.is_dictionary(column) else column

@@ -1,0 +1,97 @@
+"""Rows on their way from a source to a batch: consecutive or filtered, and still knowing where they stood."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from crossent.data.labels import key_text
+from crossent.data.layout import Layout
+from crossent.data.readers.contract import Chunk, Source
+from crossent.errors import DataError
+
+Keep = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows of one file. `numbers` are their 0-based row numbers in it, None where they follow `first_row`."""
+
+    table: pa.RecordBatch
+    file: str
+    first_row: int
+    numbers: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def row(self, index: int) -> int:
+        """The row number in the file of row `index` of this piece."""
+        return self.first_row + index if self.numbers is None else int(self.numbers[index])
+
+    def slice(self, start: int, length: int) -> Piece:
+        """Part of the rows, without copying."""
+        numbers = None if self.numbers is None else self.numbers[start : start + length]
+        return Piece(self.table.slice(start, length), self.file, self.first_row + start, numbers)
+
+    def keep(self, mask: Keep) -> Piece:
+        """The rows where the mask is true."""
+        if mask.all():
+            return self
+        numbers = np.flatnonzero(mask) + self.first_row if self.numbers is None else self.numbers[mask]
+        return Piece(self.table.filter(pa.array(mask)), self.file, self.first_row, numbers)
+
+
+def pieces(
+    source: Source, layout: Layout, where: Sequence[tuple[str, str]], batch_rows: int
+) -> Iterator[Piece]:
+    """The rows of a source that meet every condition `column = value`, values compared as text."""
+    types = dict.fromkeys(layout.predictions, pa.float64())
+    for chunk in source.batches(layout.columns, batch_rows, types):
+        piece = selected(chunk, where)
+        if len(piece):
+            yield piece
+
+
+def selected(chunk: Chunk, where: Sequence[tuple[str, str]]) -> Piece:
+    """The rows of a chunk that meet every condition."""
+    piece = Piece(chunk.table, chunk.file, chunk.first_row)
+    for column, value in where:
+        piece = piece.keep(_equals(piece.table.column(column), value))
+    return piece
+
+
+def _equals(column: pa.Array, value: str) -> Keep:
+    encoded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column)
+    wanted = [i for i, v in enumerate(encoded.dictionary.to_pylist()) if key_text(v) == value]
+    mask = pc.is_in(encoded.indices, value_set=pa.array(wanted, encoded.indices.type))
+    result: Keep = mask.to_numpy(zero_copy_only=False)
+    return result
+
+
+def values_of(source: Source, column: str, limit: int = 10) -> list[str]:
+    """Some values of a column, for an error about a condition that no row meets."""
+    seen: dict[str, None] = {}
+    for chunk in source.batches([column], 1 << 16, {}):
+        seen.update(dict.fromkeys(key_text(v) for v in pc.unique(chunk.table.column(0)).to_pylist()))
+        if len(seen) > limit:
+            break
+    return list(seen)[:limit]
+
+
+def no_rows(source: Source, where: Sequence[tuple[str, str]]) -> DataError:
+    """The error for a source of which no row is left."""
+    if not where:
+        return DataError("no-rows", "there are no rows", file=source.name, cure="check that the file was written")
+    column, value = where[-1]
+    return DataError(
+        "no-rows",
+        f"no row has {' and '.join(f'{c}={v}' for c, v in where)}; {column} has {', '.join(values_of(source, column))}",
+        file=source.name,
+        cure="check --where",
+    )

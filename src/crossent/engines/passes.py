@@ -1,0 +1,238 @@
+"""The passes over the data: models side by side, one after another, or joined on disk by row id."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from crossent.accumulators.contract import Accumulator, Rows, Spec
+from crossent.accumulators.moments import Moments
+from crossent.accumulators.registry import new_states
+from crossent.data.alignment import Aligned, Model, OrderDiffers, check_same_rows, zipped
+from crossent.data.batch import build
+from crossent.data.facts import Classes, Facts, facts_of
+from crossent.data.identity import Run, keys_of, normalised, run_of, strictly_increasing
+from crossent.data.joining import check_unique, estimated_rows, joined, places_of
+from crossent.data.options import ReadOptions
+from crossent.data.partitions import RECORD, Partitions, Records, partitions_for
+from crossent.data.pieces import Piece
+from crossent.engines.local import run
+from crossent.engines.scoring import Scoring, score
+from crossent.errors import DataError
+
+Progress = Callable[[int], None]
+
+# 16 MiB of float64 a batch of all models, at most 2**16 rows: larger ones leave the cache, smaller ones cost calls
+BATCH_NUMBERS = 1 << 21
+BATCH_ROWS = 1 << 16
+
+
+@dataclass
+class State:
+    """What one thread accumulates: the statistics of each model, and those of the models side by side."""
+
+    models: dict[str, dict[str, Accumulator]]
+    moments: list[Moments]
+    runs: list[Run] = field(default_factory=list)
+
+    def merge(self, other: State) -> None:
+        """Add the state of other rows."""
+        for name, accumulators in self.models.items():
+            for key, accumulator in accumulators.items():
+                accumulator.merge(other.models[name][key])
+        for mine, theirs in zip(self.moments, other.moments, strict=True):
+            mine.merge(theirs)
+        self.runs.extend(other.runs)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a pass needs to know."""
+
+    models: Sequence[Model]
+    options: ReadOptions
+    classes: Classes | None
+    scorings: dict[str, Scoring]
+    spec: Spec
+    threads: int | None
+    memory: int
+    progress: Progress
+
+    def batch_rows(self, models: Sequence[Model]) -> int:
+        """Rows a batch: fewer where rows are wide."""
+        width = sum(model.layout.width for model in models)
+        return int(min(BATCH_ROWS, max(64, BATCH_NUMBERS // max(1, width))))
+
+    def new_state(self, groups: Sequence[Sequence[str]]) -> State:
+        """Nothing yet; `groups` says which models' losses are multiplied with each other."""
+        exposed = self.options.bytes is not None
+        return State(
+            {model.name: new_states(self.spec) for model in self.models},
+            [Moments(g, weighted=self.spec.weighted, exposed=exposed) for g in groups],
+        )
+
+    def facts(self, model: Model, piece: Piece) -> Facts:
+        """The checked facts of a piece, ids in the type common to all models."""
+        facts = facts_of(piece, model.layout, self.options, self.classes)
+        if facts.ids is None or model.id_type is None or model.layout.id is None:
+            return facts
+        ids = normalised(facts.ids, model.id_type, piece, model.layout.id)
+        return Facts(**{**vars(facts), "ids": ids})
+
+    def rows(self, model: Model, piece: Piece, facts: Facts) -> Rows:
+        """The scored rows of a piece."""
+        batch = build(piece, model.layout, facts, model.order, self.options)
+        return score(batch, self.scorings[model.name])
+
+
+def merged(states: Sequence[State]) -> State:
+    """All states in one."""
+    first, *others = states
+    for other in others:
+        first.merge(other)
+    return first
+
+
+def side_by_side(job: Job, folder: Path) -> State:
+    """All models zipped: one pass. Raises OrderDiffers where their row ids do not run in the same order."""
+    names = [model.name for model in job.models]
+
+    def update(state: State, aligned: Aligned) -> None:
+        facts = _shared_facts(job, aligned)
+        check_same_rows(job.models, aligned, facts)
+        if facts[0].ids is not None:
+            state.runs.append(run_of(aligned.number, facts[0].ids))
+        losses = []
+        for model, piece, mine in zip(job.models, aligned.pieces, facts, strict=True):
+            rows = job.rows(model, piece, mine)
+            for accumulator in state.models[model.name].values():
+                accumulator.update(rows)
+            losses.append(rows.loss)
+        state.moments[0].update(losses, facts[0].weight, facts[0].bytes)
+        job.progress(len(aligned.pieces[0]) * len(job.models))
+
+    stream = zipped(job.models, job.options.where, job.batch_rows(job.models))
+    state = merged(run(stream, lambda: job.new_state([names]), update, job.threads))
+    if state.runs and not strictly_increasing(state.runs):
+        check_unique(job.models[0], job.options.where, folder, job.memory)
+    return state
+
+
+def _shared_facts(job: Job, aligned: Aligned) -> list[Facts]:
+    """The facts of each model's piece; those whose columns equal the first model's are not worked out again."""
+    first = job.facts(job.models[0], aligned.pieces[0])
+    facts = [first]
+    for model, piece in zip(job.models[1:], aligned.pieces[1:], strict=True):
+        facts.append(first if _same_columns(job, model, piece, aligned.pieces[0]) else job.facts(model, piece))
+    return facts
+
+
+def _same_columns(job: Job, model: Model, piece: Piece, first: Piece) -> bool:
+    leader = job.models[0].layout
+    pairs = [(leader.id, model.layout.id), (leader.label, model.layout.label)]
+    pairs += [(c, c) for c in job.options.row_columns()]
+    for mine, theirs in pairs:
+        if (mine is None) != (theirs is None):
+            return False
+        if mine is not None and theirs is not None:
+            one, other = first.table.column(mine), piece.table.column(theirs)
+            if one.type != other.type or not one.equals(other):
+                return False
+    return True
+
+
+def one_by_one(job: Job) -> State:
+    """Each model by itself: rows are not paired, clusters are."""
+    names = [[model.name] for model in job.models]
+    state = job.new_state(names)
+    for index, model in enumerate(job.models):
+
+        def update(state: State, piece: Piece, index: int = index, model: Model = model) -> None:
+            facts = job.facts(model, piece)
+            rows = job.rows(model, piece, facts)
+            for accumulator in state.models[model.name].values():
+                accumulator.update(rows)
+            state.moments[index].update([rows.loss], facts.weight, facts.bytes)
+            job.progress(len(piece))
+
+        stream = model.stream(job.options.where, job.batch_rows([model]))
+        state.merge(merged(run(stream, lambda: job.new_state(names), update, job.threads)))
+    return state
+
+
+def joined_on_disk(job: Job, folder: Path) -> State:
+    """Each model by itself, its losses written to partitions by row id; then the partitions side by side."""
+    names = [model.name for model in job.models]
+    record_bytes = sum(estimated_rows(m) for m in job.models) * RECORD.itemsize
+    count = partitions_for(record_bytes, job.memory)
+    state = job.new_state([names])
+    parts = []
+    for index, model in enumerate(job.models):
+        partitions = Partitions(folder, f"model{index}", count, RECORD)
+        _score_to_disk(job, state, model, partitions)
+        parts.append(partitions)
+    for records in joined(job.models, parts):
+        weight = records[0]["weight"] if job.spec.weighted else None
+        exposure = records[0]["bytes"] if job.options.bytes is not None else None
+        state.moments[0].update([np.ascontiguousarray(r["loss"]) for r in records], weight, exposure)
+    return state
+
+
+def _score_to_disk(job: Job, state: State, model: Model, partitions: Partitions) -> None:
+    def update(state: State, piece: Piece) -> None:
+        facts = job.facts(model, piece)
+        rows = job.rows(model, piece, facts)
+        for accumulator in state.models[model.name].values():
+            accumulator.update(rows)
+        partitions.write(_records(model, piece, facts, rows))
+        job.progress(len(piece))
+
+    stream = model.stream(job.options.where, job.batch_rows([model]))
+    state.merge(merged(run(stream, lambda: job.new_state([[m.name for m in job.models]]), update, job.threads)))
+    partitions.close()
+
+
+def _records(model: Model, piece: Piece, facts: Facts, rows: Rows) -> Records:
+    records: Records = np.zeros(len(piece), RECORD)
+    keys = keys_of(facts.ids)
+    records["hi"], records["lo"] = keys["hi"], keys["lo"]
+    records["at"] = places_of(model, piece)
+    records["loss"] = rows.loss
+    if facts.labels is not None:
+        records["label"] = facts.labels
+    elif facts.label_text is not None:
+        sums = np.array([zlib.crc32(v.encode()) for v in facts.label_text.values], np.int64)
+        records["label"] = sums[facts.label_text.codes]
+    if facts.weight is not None:
+        records["weight"] = facts.weight
+    if facts.bytes is not None:
+        records["bytes"] = facts.bytes
+    return records
+
+
+
+def accumulate(job: Job, folder: Path, restarted: Callable[[], None]) -> State:
+    """Run the passes that the models need; `restarted` is called when rows turn out to be in other orders."""
+    if job.options.unit is not None:
+        return one_by_one(job)
+    try:
+        return side_by_side(job, folder)
+    except OrderDiffers:
+        if job.models[0].id_type is None:
+            raise _cannot_pair(job) from None
+        restarted()
+        return joined_on_disk(job, folder)
+
+
+def _cannot_pair(job: Job) -> DataError:
+    rows = ", ".join(f"{m.source.rows if m.source.rows is not None else '?'} in {m.source.name}" for m in job.models)
+    return DataError(
+        "lengths-differ",
+        f"different numbers of rows ({rows}): without row ids, rows are paired by position",
+        file=job.models[-1].source.name,
+        cure="write a row_id column into every file, or name what corresponds with --unit",
+    )

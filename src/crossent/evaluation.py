@@ -1,0 +1,242 @@
+"""Evaluation: the merged exact sums of one or several models with their provenance, as data that is saved,
+merged and reopened. Everything that is printed is derived from it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from crossent.accumulators.contract import Spec
+from crossent.accumulators.moments import Moments
+from crossent.accumulators.registry import new_states
+from crossent.engines.passes import State
+from crossent.errors import DataError, MergeError
+from crossent.results import FileRecord, SourceRecord
+
+FORMAT = "crossent-evaluation"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What was evaluated and how: the part of an evaluation that is not a sum."""
+
+    loss: str
+    floor: float | None
+    renormalised: bool
+    classes: tuple[str, ...] | None
+    positive: str | None
+    pairing: str
+    label_column: str
+    id_column: str | None
+    weight_column: str | None
+    cluster_column: str | None
+    group_columns: tuple[str, ...]
+    unit_column: str | None
+    bytes_column: str | None
+    where: tuple[tuple[str, str], ...]
+    dropped: tuple[tuple[str, int], ...]
+    sources: tuple[SourceRecord, ...]
+
+    def same_question(self, other: Setup) -> bool:
+        """Whether two evaluations differ in nothing but the rows they saw."""
+        ignored: dict[str, Any] = {"sources": (), "dropped": (), "where": (), "pairing": ""}
+        return replace(self, **ignored) == replace(other, **ignored)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Exact sums of the losses of one or several models over the same rows.
+
+    `a.merge(b)` adds the rows of another evaluation of the same models; `save` and `load` keep it as JSON
+    (gzip where the name ends in .gz). Equal sums give equal files, whatever the batches, threads and merges.
+    """
+
+    setup: Setup
+    spec: Spec
+    state: State
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models, in the order given."""
+        return tuple(self.state.models)
+
+    @property
+    def moments(self) -> dict[str, Moments]:
+        """The moments that hold each model's loss."""
+        return {name: moments for moments in self.state.moments for name in moments.names}
+
+    def accumulated(self, model: str, name: str) -> Any:
+        """The accumulator of that name with the sums of one model."""
+        return self.state.models[model][name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The evaluation as plain data."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "setup": asdict(self.setup),
+            "spec": asdict(self.spec),
+            "models": {
+                name: {key: {"version": a.version, "state": a.state()} for key, a in accumulators.items()}
+                for name, accumulators in self.state.models.items()
+            },
+            "moments": [m.state() for m in self.state.moments],
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the evaluation to a file, whole or not at all."""
+        text = json.dumps(self.to_dict(), separators=(",", ":"), allow_nan=False).encode()
+        with replacing(path) as temporary:
+            # mtime 0: the same sums give the same bytes
+            temporary.write_bytes(gzip.compress(text, mtime=0) if str(path).endswith(".gz") else text)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Evaluation:
+        """Read an evaluation that `save` wrote.
+
+        Raises DataError for a file that is none, or that a later version wrote.
+        """
+        name = os.fspath(path)
+        try:
+            raw = Path(path).read_bytes()
+            data = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
+        except (OSError, EOFError, ValueError, gzip.BadGzipFile) as error:
+            raise _not_an_evaluation(name, str(error)) from None
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise _not_an_evaluation(name, "it is something else")
+        if data["version"] > VERSION:
+            raise DataError(
+                "newer-format",
+                f"written in format {data['version']}, this crossent knows {VERSION}",
+                file=name,
+                cure="update crossent",
+            )
+        return cls.from_dict(data)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Evaluation:
+        """The evaluation written by `to_dict`."""
+        spec = Spec(**{k: tuple(v) if isinstance(v, list) else v for k, v in data["spec"].items()})
+        models = {}
+        for name, saved in data["models"].items():
+            accumulators = {k: a for k, a in new_states(spec).items() if k in saved}
+            for key, accumulator in accumulators.items():
+                accumulator.load(saved[key]["state"])
+            models[name] = accumulators
+        state = State(models, [Moments.load(m) for m in data["moments"]])
+        return cls(_setup(data["setup"]), spec, state)
+
+    def merge(self, other: Evaluation) -> Evaluation:
+        """The evaluation of the rows of both.
+
+        Raises MergeError if the two asked different questions, or if they share rows as far as can be told
+        from their files.
+        """
+        if self.names != other.names or not self.setup.same_question(other.setup) or self.spec != other.spec:
+            raise MergeError(
+                "merge-different",
+                f"the evaluations differ in models ({', '.join(self.names)}; {', '.join(other.names)}) or options",
+                cure="evaluate all parts with the same models, columns and options",
+            )
+        self._check_disjoint(other)
+        total = Evaluation.from_dict(self.to_dict())
+        total.state.merge(Evaluation.from_dict(other.to_dict()).state)
+        return replace(total, setup=_merged_setup(self.setup, other.setup))
+
+    def _check_disjoint(self, other: Evaluation) -> None:
+        if _disjoint(self.setup.where, other.setup.where):
+            return
+        mine = {(s.model, f.digest): f.path for s in self.setup.sources for f in s.files}
+        for source in other.setup.sources:
+            for file in source.files:
+                if (source.model, file.digest) in mine:
+                    raise MergeError(
+                        "merge-overlap",
+                        f"both evaluations hold the rows of {mine[source.model, file.digest]} ({file.path})",
+                        cure="a row must count once: leave one of them out",
+                    )
+
+
+def _disjoint(one: tuple[tuple[str, str], ...], two: tuple[tuple[str, str], ...]) -> bool:
+    """Whether two conditions exclude each other: another value of the same column."""
+    theirs = dict(two)
+    return any(column in theirs and theirs[column] != value for column, value in one)
+
+
+def _merged_setup(one: Setup, two: Setup) -> Setup:
+    sources = []
+    for mine, theirs in zip(one.sources, two.sources, strict=True):
+        files = tuple(sorted({*mine.files, *theirs.files}, key=lambda f: (f.path, f.digest)))
+        sources.append(replace(mine, files=files))
+    dropped = dict(one.dropped)
+    for model, count in two.dropped:
+        dropped[model] = dropped.get(model, 0) + count
+    where = tuple(sorted({*one.where, *two.where}))
+    pairing = one.pairing if one.pairing == two.pairing else "row id"
+    return replace(one, sources=tuple(sources), dropped=tuple(dropped.items()), where=where, pairing=pairing)
+
+
+def _setup(data: Mapping[str, Any]) -> Setup:
+    plain = {k: _tuples(v) for k, v in data.items() if k != "sources"}
+    sources = tuple(
+        SourceRecord(
+            **{
+                **s,
+                "files": tuple(FileRecord(**f) for f in s["files"]),
+                "ignored_columns": tuple(s["ignored_columns"]),
+            }
+        )
+        for s in data["sources"]
+    )
+    return Setup(**plain, sources=sources)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+def _not_an_evaluation(path: str, why: str) -> DataError:
+    return DataError(
+        "not-an-evaluation",
+        f"not a saved evaluation: {why}",
+        file=path,
+        cure="give a file written with --state or Evaluation.save",
+    )
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary file next to `path` that takes its place when everything was written."""
+    target = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            os.chmod(temporary, 0o666 & ~_umask())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(
+            "cannot-write",
+            f"cannot be written: {error.strerror or error}",
+            file=str(path),
+            cure="check that the folder exists, is writable and has space",
+        ) from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,254 @@
+"""From data and options to an Evaluation: understand every source, choose the passes, run them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from crossent import losses
+from crossent.accumulators.contract import Spec
+from crossent.data.alignment import Model
+from crossent.data.facts import Classes, other_class
+from crossent.data.identity import common_id_type
+from crossent.data.joining import common_rows
+from crossent.data.layout import Layout, common_classes, understand
+from crossent.data.options import ReadOptions
+from crossent.data.readers import Source, open_source
+from crossent.engines.passes import Job, State, accumulate
+from crossent.engines.scoring import Scoring
+from crossent.errors import DataError, UsageError
+from crossent.evaluation import Evaluation, Setup
+from crossent.results import FileRecord, SourceRecord
+
+COMPANIONS = ("log_loss", "brier", "zero_one")
+"""Losses that stand beside the headline loss where whole distributions are known."""
+DEFAULT_MEMORY = 256 << 20
+OBVIOUS_POSITIVES = ("1", "true", "True", "yes", "Yes", "positive", "pos")
+"""Class names that are the positive class of two without being named."""
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to compute, which never changes a result."""
+
+    threads: int | None = None
+    memory: int = DEFAULT_MEMORY
+    format: str | None = None
+    progress: Progress | None = None
+    notify: Callable[[str], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise UsageError("bad-option", f"threads is {self.threads}", cure="use 1 or more")
+        if self.memory < 1 << 20:
+            raise UsageError("bad-option", "memory is below 1 MB", cure="give at least 1")
+
+
+def evaluate_models(
+    inputs: Mapping[str, object],
+    options: ReadOptions,
+    *,
+    loss: str = "log_loss",
+    columns: Sequence[str] = (),
+    run: RunOptions | None = None,
+) -> Evaluation:
+    """Evaluate models on the same rows: the one function behind `evaluate` and `select`.
+
+    `inputs` names each model's data; with `columns`, the one input holds one model a column, each the
+    probability of the positive class.
+    """
+    run = run or RunOptions()
+    opened, layouts, per_model = _understand(inputs, options, columns, run.format)
+    names, sources = list(opened), list(opened.values())
+    classes = _classes(layouts, sources, options)
+    id_type = None if options.unit else common_id_type(layouts, sources)
+    models = [
+        Model(name, source, layout, _order(layout, classes), id_type)
+        for name, source, layout in zip(names, sources, layouts, strict=True)
+    ]
+    with tempfile.TemporaryDirectory(prefix="crossent-") as folder:
+        dropped: tuple[tuple[str, int], ...] = ()
+        if options.on_missing == "intersect" and len(models) > 1:
+            models, dropped = _intersect(models, options, Path(folder), run)
+        job = _job(models, options, classes, losses.get(loss), run)
+        state = accumulate(job, Path(folder), lambda: _notify(run))
+    _check_weights(state, job)
+    setup = _setup(job, per_model, dropped, loss)
+    return Evaluation(setup, job.spec, state)
+
+
+def _understand(
+    inputs: Mapping[str, object], options: ReadOptions, columns: Sequence[str], format: str | None
+) -> tuple[dict[str, Source], list[Layout], list[ReadOptions]]:
+    if not inputs:
+        raise UsageError("no-models", "no predictions were given", cure="name at least one file or table")
+    if columns:
+        if len(inputs) > 1:
+            raise UsageError(
+                "columns-of-several", "model columns were named for several files", cure="give one file"
+            )
+        source = open_source(next(iter(inputs.values())), format=format)
+        opened = dict.fromkeys(columns, source)
+        per_model = [replace(options, prob=column) for column in columns]
+    else:
+        opened = {name: open_source(data, name=_source_name(name, data), format=format) for name, data in inputs.items()}
+        per_model = [options] * len(opened)
+    layouts = [understand(source, mine) for source, mine in zip(opened.values(), per_model, strict=True)]
+    return opened, layouts, per_model
+
+
+def _source_name(name: str, data: object) -> str | None:
+    return None if isinstance(data, str | os.PathLike | list | tuple) else name
+
+
+def _classes(layouts: Sequence[Layout], sources: Sequence[Source], options: ReadOptions) -> tuple[str, ...] | None:
+    """All classes in order; where only the positive one is named, the other is the other label."""
+    classes = common_classes(layouts, sources)
+    if classes is None or any(layout.shape != "single" for layout in layouts):
+        if classes is not None and options.positive is not None and options.positive not in classes:
+            raise UsageError(
+                "unknown-positive", f"no class is named {options.positive}", cure=f"choose from {', '.join(classes)}"
+            )
+        return classes
+    label = layouts[0].label
+    assert label is not None
+    return other_class(classes[0], sources[0], label, options.where), classes[0]
+
+
+def _order(layout: Layout, classes: tuple[str, ...] | None) -> tuple[int, ...] | None:
+    if classes is None or layout.shape not in ("columns", "list") or layout.classes == classes:
+        return None
+    assert layout.classes is not None
+    return tuple(layout.classes.index(name) for name in classes)
+
+
+def _intersect(
+    models: list[Model], options: ReadOptions, folder: Path, run: RunOptions
+) -> tuple[list[Model], tuple[tuple[str, int], ...]]:
+    if options.unit is not None or models[0].id_type is None:
+        raise UsageError(
+            "intersect-needs-ids", "rows can be intersected only by row id", cure="name the row id column with --id"
+        )
+    return common_rows(models, options.where, folder, run.memory)
+
+
+def _job(
+    models: Sequence[Model],
+    options: ReadOptions,
+    classes: tuple[str, ...] | None,
+    loss: losses.Loss,
+    run: RunOptions,
+) -> Job:
+    for model in models:
+        if model.layout.kind not in loss.kinds:
+            raise DataError(
+                "loss-needs-distribution",
+                f"{loss.title} needs whole distributions, there is only {model.layout.kind}",
+                file=model.source.name,
+                cure="use --loss log_loss",
+            )
+    if options.floor is not None and loss.name != "log_loss":
+        raise UsageError("bad-option", f"a floor has no meaning for {loss.title}", cure="leave --floor out")
+    others = [c for c in COMPANIONS if c != loss.name] if classes is not None else []
+    scorings = {m.name: _scoring(m, loss, others, classes, options) for m in models}
+    spec = Spec(
+        loss=loss.name,
+        companions=tuple(others),
+        classes=classes is not None,
+        weighted=options.weight is not None,
+        clustered=options.cluster_column is not None,
+        groups=options.groups,
+        bytes=options.bytes is not None,
+    )
+    known = None if classes is None else Classes(classes, options.unknown_label)
+    return Job(models, options, known, scorings, spec, run.threads, run.memory, run.progress or (lambda rows: None))
+
+
+def _scoring(
+    model: Model,
+    loss: losses.Loss,
+    others: Iterable[str],
+    classes: tuple[str, ...] | None,
+    options: ReadOptions,
+) -> Scoring:
+    positive = 1
+    if classes is not None and model.layout.shape == "single" and model.layout.classes is not None:
+        positive = classes.index(model.layout.classes[0])
+    companions = tuple(losses.get(name) for name in others)
+    return Scoring(
+        loss, companions, classes, positive, _events(classes, model, options), options.floor, options.renormalise
+    )
+
+
+def _events(classes: tuple[str, ...] | None, model: Model, options: ReadOptions) -> tuple[int, ...]:
+    """Classes whose reliability is followed: the positive one of two, both where it is not known which."""
+    if classes is None:
+        return ()
+    if options.positive is not None:
+        return (classes.index(options.positive),)
+    if len(classes) != 2:
+        return ()
+    if model.layout.shape == "single" and model.layout.classes is not None:
+        return (classes.index(model.layout.classes[0]),)
+    obvious = tuple(i for i, name in enumerate(classes) if name in OBVIOUS_POSITIVES)
+    return obvious or (0, 1)
+
+
+def _notify(run: RunOptions) -> None:
+    if run.notify is not None:
+        run.notify("row ids are in different orders: joining them on disk")
+
+
+def _check_weights(state: State, job: Job) -> None:
+    if job.spec.weighted and state.moments[0].total("weight") == 0:
+        raise DataError(
+            "no-weight",
+            "all weights are 0",
+            file=job.models[0].source.name,
+            column=job.options.weight,
+            cure="at least one row must count",
+        )
+
+
+def _setup(job: Job, per_model: Sequence[ReadOptions], dropped: tuple[tuple[str, int], ...], loss: str) -> Setup:
+    options, first = job.options, job.models[0]
+    classes = None if job.classes is None else job.classes.names
+    scoring = job.scorings[first.name]
+    positive = classes[scoring.events[0]] if classes is not None and len(scoring.events) == 1 else None
+    return Setup(
+        loss=loss,
+        floor=options.floor,
+        renormalised=options.renormalise,
+        classes=classes,
+        positive=positive,
+        pairing=_pairing(job),
+        label_column=first.layout.label or "",
+        id_column=first.layout.id,
+        weight_column=options.weight,
+        cluster_column=options.cluster_column,
+        group_columns=options.groups,
+        unit_column=options.unit,
+        bytes_column=options.bytes,
+        where=options.where,
+        dropped=dropped,
+        sources=tuple(_source_record(m) for m in job.models),
+    )
+
+
+def _pairing(job: Job) -> str:
+    if len(job.models) == 1:
+        return "single"
+    if job.options.unit is not None:
+        return "unit"
+    return "position" if job.models[0].id_type is None else "row id"
+
+
+def _source_record(model: Model) -> SourceRecord:
+    files = tuple(FileRecord(f.path, f.bytes, f.rows, f.digest) for f in model.source.files)
+    layout = model.layout
+    return SourceRecord(model.name, layout.kind, layout.described(), layout.dtype, files, layout.ignored)
