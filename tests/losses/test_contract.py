@@ -242,7 +242,7 @@ def test_every_check_has_a_saboteur():
 
 
 def test_the_message_names_loss_kind_and_check():
-    with pytest.raises(AssertionError, match=r"^brier, logits, kinds agree: differs from probs"):
+    with pytest.raises(AssertionError, match=r"^brier, logits, within bounds: \[2\.\d+\] is outside"):
         check_loss(KindsDiffer())
 
 

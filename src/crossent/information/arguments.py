@@ -23,7 +23,7 @@ TOLERANCE = 1e-3
 
 
 def numbers(values: ArrayLike, name: str) -> Numbers:
-    """The values as float32 where they are float32 already, else as float64."""
+    """The values as float32 where they are that or half precision, else as float64."""
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
         try:
@@ -34,7 +34,8 @@ def numbers(values: ArrayLike, name: str) -> Numbers:
                 f"{name} holds something that is not a number",
                 cure="give an array of numbers",
             ) from None
-    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+    narrow = array.dtype in (np.float16, np.float32)
+    return array.astype(np.float32 if narrow else np.float64, copy=False)
 
 
 def rows_of(values: Numbers, axis: int, name: str) -> Numbers:

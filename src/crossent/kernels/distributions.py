@@ -1,6 +1,7 @@
 """Entropy, cross-entropy and divergence of each row, in nats, with the blocks and sums of `reference`.
 
-A probability ≤ 0 counts as 0 and 0·log 0 as 0; nan gives nan where it has weight. float32 is widened first; results are float64.
+A probability ≤ 0 counts as 0, and 0·log 0 as 0; nan gives nan wherever it has weight. float32 is widened
+first; results are float64.
 """
 
 from __future__ import annotations
