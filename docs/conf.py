@@ -15,9 +15,10 @@ with open(HERE.parent / "pyproject.toml", "rb") as file:
 project = "crossent"
 author = "The crossent developers"
 project_copyright = "The crossent developers, Apache-2.0"
-extensions = ["myst_parser", "sphinx.ext.mathjax", "command_help"]
+extensions = ["myst_parser", "command_help", "mathml"]
 exclude_patterns = ["_build", "_ext"]
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"crossent {release}"
