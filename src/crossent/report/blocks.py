@@ -55,12 +55,11 @@ class Table:
 
 @dataclass(frozen=True)
 class IntervalPoint:
-    """A value with its interval; both ends are None where there is no standard error."""
+    """A value with its interval, None where there is no standard error."""
 
     label: str
     value: float
-    low: float | None
-    high: float | None
+    ends: tuple[float, float] | None
     model: int | None = None
     remark: str = ""
     """Stands beside an infinite value, "34 labels" for example."""
@@ -152,13 +151,12 @@ class Section:
 
 def numbers_of(chart: Chart) -> Table:
     """The chart's numbers as a table, for readers who cannot or would rather not look at the picture."""
+    names: tuple[str, ...]
+    rows: list[tuple[Cell, ...]]
     match chart:
         case IntervalChart():
             names = ("value", "low", "high")
-            rows = [
-                (Cell(p.label, model=p.model), _number(p.value, p.remark), _number(p.low), _number(p.high))
-                for p in chart.points
-            ]
+            rows = [_interval(p) for p in chart.points]
         case BarChart():
             names = ("share",)
             rows = [(Cell(label, model=m), Cell(percent(share), share)) for label, share, m in chart.bars]
@@ -172,6 +170,11 @@ def numbers_of(chart: Chart) -> Table:
             names = ("weight", "predicted", "observed", "expected 95 %")
             rows = [_bin(b) for b in chart.bins]
     return _numbers(chart, Column("", key=True), names, rows)
+
+
+def _interval(p: IntervalPoint) -> tuple[Cell, ...]:
+    low, high = p.ends or (None, None)
+    return Cell(p.label, model=p.model), _number(p.value, p.remark), _number(low), _number(high)
 
 
 def _numbers(chart: Chart, key: Column, names: tuple[str, ...], rows: list[tuple[Cell, ...]]) -> Table:

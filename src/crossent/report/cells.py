@@ -20,14 +20,8 @@ def level(results: Results) -> float:
 
 
 def model_cell(results: Results, name: str) -> Cell:
-    """A model's name with its colour; the chosen one is marked."""
-    chosen = name == results.chosen
-    return Cell(
-        name,
-        model=place(results, name),
-        tone="strong" if chosen else "plain",
-        badge="chosen" if chosen else "",
-    )
+    """A model's name with its colour; the chosen one is emphasised."""
+    return Cell(name, model=place(results, name), tone="strong" if name == results.chosen else "plain")
 
 
 def place(results: Results, name: str) -> int | None:
@@ -87,6 +81,6 @@ def missing() -> Cell:
 
 def headline_point(results: Results, model: ModelResult) -> IntervalPoint:
     """A model's headline loss for an interval chart."""
-    ends = model.loss.interval(level(results)) or (None, None)
+    ends = model.loss.interval(level(results))
     remark = infinite_remark(model.n_infinite) if math.isinf(model.loss.value) else ""
-    return IntervalPoint(model.name, model.loss.value, *ends, place(results, model.name), remark)
+    return IntervalPoint(model.name, model.loss.value, ends, place(results, model.name), remark)

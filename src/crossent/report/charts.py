@@ -11,25 +11,29 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
-from crossent.errors import MissingExtra
-from crossent.report.blocks import BarChart, Chart, HistogramChart, IntervalChart, ReliabilityChart, numbers_of
-from crossent.report.numbers import clean, count
+import altair as alt
+import vl_convert
+
+from crossent.report.blocks import (
+    BarChart,
+    Chart,
+    HistogramChart,
+    IntervalChart,
+    IntervalPoint,
+    ReliabilityChart,
+    numbers_of,
+)
+from crossent.report.numbers import clean
 from crossent.report.palette import LIGHT, model_colour
 
-try:
-    import altair as alt
-    import vl_convert
-except ImportError as missing:
-    raise MissingExtra("report", "the HTML page") from missing
-
 Rows = Sequence[Mapping[str, object]]
+Layers = alt.LayerChart | alt.FacetChart
 
 _LABEL_LIMIT = 170
 _ROW_HEIGHT = 26
 _PANEL = 190
-_CHARACTER = 6.6
+_CHARACTER = 7.4
 """Width of an average character of a 12 px label, to choose the plot's width from the longest label."""
 _WHITE_BOX = re.compile(r'<rect width="[\d.]+" height="[\d.]+" fill="white"/>')
 _ARIA = re.compile(r' (?:role|aria-[a-z]+|font-family|class|pointer-events)="[^"]*"')
@@ -48,7 +52,7 @@ def svg(chart: Chart, width: int) -> str:
             spec, margin = _histogram(chart), width - _PANEL
         case ReliabilityChart():
             spec, margin = _reliability(chart), width - _PANEL
-    drawn = spec.properties(width=max(width - margin, 120), background="white").configure(**_config())
+    drawn = spec.properties(width=max(width - margin, 120), config=_config())
     return _finish(vl_convert.vegalite_to_svg(drawn.to_dict()), describe(chart))
 
 
@@ -64,7 +68,7 @@ def describe(chart: Chart) -> str:
     return clean(f"{kind}: {chart.title}. Horizontal: {chart.axis}. {rows} values, listed in the table.")
 
 
-def _intervals(chart: IntervalChart) -> alt.LayerChart:
+def _intervals(chart: IntervalChart) -> Layers:
     finite = [_interval_row(i, p) for i, p in enumerate(chart.points) if math.isfinite(p.value)]
     infinite = [
         {"label": _keyed(i, p.label), "text": f"∞  {p.remark}".strip() if p.value > 0 else f"−∞  {p.remark}"}
@@ -72,7 +76,7 @@ def _intervals(chart: IntervalChart) -> alt.LayerChart:
         if math.isinf(p.value)
     ]
     order = [_keyed(i, p.label) for i, p in enumerate(chart.points)]
-    y = alt.Y("label:N", sort=order, title=None, axis=_label_axis(), scale=alt.Scale(domain=order))
+    y = alt.Y("label:N", sort=order, title=None, axis=_label_axis(order), scale=alt.Scale(domain=order))
     scale = alt.Scale(zero=False, nice=True)
     x = alt.X("value:Q", title=clean(chart.axis), scale=scale, axis=alt.Axis(tickCount=6))
     base = alt.Chart(_data(finite)).encode(y=y)
@@ -83,34 +87,35 @@ def _intervals(chart: IntervalChart) -> alt.LayerChart:
     layers: list[alt.Chart] = [bars, dots]
     if chart.reference is not None:
         line = alt.Chart(_data([{"at": chart.reference}]))
-        layers.insert(0, line.mark_rule(color=LIGHT["soft"], strokeDash=[4, 3]).encode(x=alt.X("at:Q", scale=scale)))
+        rule = line.mark_rule(color=LIGHT["soft"], strokeDash=[4, 3])
+        layers.insert(0, rule.encode(x=alt.X("at:Q", scale=scale)))
     if infinite:
         marks = alt.Chart(_data(infinite)).mark_text(align="right", color=LIGHT["ink"], fontSize=12)
         layers.append(marks.encode(y=y, x=alt.value("width"), text="text:N"))
     return alt.layer(*layers).properties(height=_ROW_HEIGHT * max(len(order), 1))
 
 
-def _interval_row(i: int, p: Any) -> dict[str, object]:
-    low, high = (p.value if end is None else end for end in (p.low, p.high))
+def _interval_row(i: int, p: IntervalPoint) -> dict[str, object]:
+    low, high = p.ends or (p.value, p.value)
     colour = LIGHT[model_colour(p.model)]
     return {"label": _keyed(i, p.label), "value": p.value, "low": low, "high": high, "colour": colour}
 
 
-def _bars(chart: BarChart) -> alt.LayerChart:
+def _bars(chart: BarChart) -> Layers:
     rows = [
         {"label": _keyed(i, label), "share": share, "colour": LIGHT[model_colour(model)]}
         for i, (label, share, model) in enumerate(chart.bars)
     ]
-    order = [row["label"] for row in rows]
+    order = [_keyed(i, label) for i, (label, _, _) in enumerate(chart.bars)]
     base = alt.Chart(_data(rows)).encode(
-        y=alt.Y("label:N", sort=order, title=None, axis=_label_axis()),
+        y=alt.Y("label:N", sort=order, title=None, axis=_label_axis(order)),
         x=alt.X("share:Q", title=clean(chart.axis), axis=alt.Axis(format="%", tickCount=6)),
     )
     bars = base.mark_bar(height=12, cornerRadiusEnd=2).encode(color=_own_colour())
     return alt.layer(bars).properties(height=_ROW_HEIGHT * len(rows))
 
 
-def _histogram(chart: HistogramChart) -> alt.LayerChart:
+def _histogram(chart: HistogramChart) -> Layers:
     positive = [(low, high, n) for low, high, n in chart.bins if high > 0]
     smallest = min((low for low, _, _ in positive if low > 0), default=1e-6)
     rows = [{"low": max(low, smallest / 2), "high": high, "rows": n, "zero": 0} for low, high, n in positive]
@@ -121,14 +126,14 @@ def _histogram(chart: HistogramChart) -> alt.LayerChart:
     return alt.layer(bars.encode(x=x, x2="high:Q", y=y, y2="zero:Q")).properties(height=130)
 
 
-def _reliability(chart: ReliabilityChart) -> alt.LayerChart:
+def _reliability(chart: ReliabilityChart) -> Layers:
     rows = [
         {"x": b.confidence, "y": b.frequency, "low": b.band[0], "high": b.band[1], "weight": b.weight}
         for b in sorted(chart.bins, key=lambda b: b.confidence)
     ]
     colour = LIGHT[model_colour(chart.model)]
     unit = alt.Scale(domain=[0, 1])
-    ticks = alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], format="~g")
+    ticks = alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1], format="~g")
     x = alt.X("x:Q", scale=unit, title=clean(chart.axis), axis=ticks)
     y = alt.Y("y:Q", scale=unit, title="observed frequency", axis=ticks)
     data = alt.Chart(_data(rows))
@@ -157,9 +162,17 @@ def _keyed(index: int, label: str) -> str:
     return f"{index}\t{clean(label)}"
 
 
-def _label_axis() -> alt.Axis:
-    text = "split(datum.value, '\\t')[1]"
-    return alt.Axis(labelExpr=text, labelLimit=_LABEL_LIMIT, grid=False, ticks=False, domain=False)
+def _label_axis(keyed: Sequence[str]) -> alt.Axis:
+    room = _label_width([label.partition("\t")[2] for label in keyed])
+    return alt.Axis(
+        labelExpr="split(datum.value, '\\t')[1]",
+        labelLimit=_LABEL_LIMIT,
+        labelPadding=6,
+        minExtent=room,
+        grid=False,
+        ticks=False,
+        domain=False,
+    )
 
 
 def _log_axis() -> alt.Axis:
@@ -168,10 +181,10 @@ def _log_axis() -> alt.Axis:
 
 def _label_width(labels: Sequence[str]) -> int:
     longest = max((len(clean(label)) for label in labels), default=0)
-    return min(int(longest * _CHARACTER) + 8, _LABEL_LIMIT + 8) + 12
+    return min(int(longest * _CHARACTER), _LABEL_LIMIT) + 8
 
 
-def _config() -> dict[str, object]:
+def _config() -> alt.Config:
     axis = {
         "gridColor": LIGHT["line"],
         "domainColor": LIGHT["soft"],
@@ -183,7 +196,7 @@ def _config() -> dict[str, object]:
         "titleFontWeight": "normal",
         "titlePadding": 8,
     }
-    return {"axis": axis, "view": {"stroke": None}, "font": "sans-serif"}
+    return alt.Config(axis=axis, view=alt.ViewConfig(stroke=None), background="white", font="sans-serif")
 
 
 def _finish(drawn: str, description: str) -> str:
@@ -192,8 +205,3 @@ def _finish(drawn: str, description: str) -> str:
     body = _LONG_DECIMAL.sub(r"\1", _HIDDEN.sub("", body))
     name = escape(description, quote=True)
     return body.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)
-
-
-def infinite_rows(chart: HistogramChart) -> str:
-    """What a histogram on a logarithmic axis cannot show, or nothing."""
-    return f"{count(chart.infinite)} rows with infinite loss are not drawn" if chart.infinite else ""

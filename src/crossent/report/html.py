@@ -30,7 +30,7 @@ from crossent.results import Results
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
-_WIDE, _NARROW, _SMALL = 760, 330, 268
+_WIDE, _NARROW, _SMALL = 880, 330, 268
 """Widths in pixels of the drawings: beside a contents list, on a phone, and side by side."""
 
 
@@ -42,7 +42,7 @@ def render_html(results: Results) -> str:
     return _template().render(
         results=results,
         sections=build(results),
-        css=_environment().filters["safe"](css() + _resource("style.css")),
+        css=css() + _resource("style.css"),
     )
 
 
@@ -59,7 +59,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"exact": exact, "colour": model_colour, "kind": _kind}
+    environment.filters |= {"exact": exact, "colour": model_colour}
     environment.globals |= {"layout": layout, "numbers_of": numbers_of, "drawings": drawings}
     return environment
 
@@ -104,8 +104,10 @@ def layout(section: Section) -> Iterator[tuple[str, list[Block]]]:
 
 def drawings(chart: IntervalChart | BarChart | HistogramChart | ReliabilityChart) -> list[tuple[str, str]]:
     """(CSS class, SVG): one drawing for any width, or one for wide and one for narrow windows."""
-    from crossent.report.charts import svg
-
+    try:
+        from crossent.report.charts import svg
+    except ImportError as missing:
+        raise MissingExtra("report", "the HTML page") from missing
     if isinstance(chart, HistogramChart | ReliabilityChart):
         return [("small", svg(chart, _SMALL))]
     return [("wide", svg(chart, _WIDE)), ("narrow", svg(chart, _NARROW))]

@@ -60,7 +60,4 @@ def css() -> str:
         f".swatch.{name}{{background:var(--{name})}}"
         for name, value in LIGHT.items()
     )
-    return (
-        f":root{{{light}}}"
-        f"@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}{rules}"
-    )
+    return f":root{{{light}}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}{rules}"

@@ -31,9 +31,9 @@ def _mean(value: float) -> float | None:
 
 
 def _point(results: Results, s: Slice) -> IntervalPoint:
-    ends = s.loss.interval(cells.level(results)) or (None, None)
+    ends = s.loss.interval(cells.level(results))
     remark = cells.infinite_remark(s.n_infinite) if s.n_infinite else ""
-    return IntervalPoint(s.value, s.loss.value, *ends, 0, remark)
+    return IntervalPoint(s.value, s.loss.value, ends, 0, remark)
 
 
 def slice_table(

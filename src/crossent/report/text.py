@@ -35,7 +35,7 @@ _LEVELS = " ▁▂▃▄▅▆▇█"
 _WIDEST_KEY = 28
 _GAP = 2
 _ASCII = str.maketrans(
-    {"±": "+/-", "∞": "inf", "−": "-", "–": "-", "Δ": "diff", "·": "-", "•": "*", "●": "o", "┃": "|", "━": "-"}
+    {"±": "+/-", "∞": "inf", "−": "-", "–": "-", "Δ": "diff", "·": "-", "•": "*", "●": "o", "━": "-"}
     | {"│": "|", "█": "#", "▁": ".", "▂": ".", "▃": ":", "▄": ":", "▅": "+", "▆": "+", "▇": "#", "—": "-"}
 )
 
@@ -85,9 +85,9 @@ def _secondary(block: Block) -> bool:
 
 
 def _paragraph(text: str, style: str, *, bullet: bool = False) -> RenderableType:
-    table = RichTable.grid(padding=(0, 1, 0, 0))
     if not bullet:
         return Line(text, style)
+    table = RichTable.grid(padding=(0, 1, 0, 0))
     table.add_column(width=1)
     table.add_column(ratio=1)
     table.add_row(Line("•", "dim"), Line(text, style))
@@ -153,7 +153,12 @@ class Grid:
         yield sorted(keys + part)
 
     def _part(
-        self, part: list[int], columns: list[list[Text]], widths: list[int], title: str, options: ConsoleOptions
+        self,
+        part: list[int],
+        columns: list[list[Text]],
+        widths: list[int],
+        title: str,
+        options: ConsoleOptions,
     ) -> RichTable:
         table = RichTable(
             title=Text(title, "bold"),
@@ -166,7 +171,6 @@ class Grid:
         for i in part:
             column = self.table.columns[i]
             key = column.key and widths[i] > _WIDEST_KEY
-            title_width = cell_len(shown(column.title, options))
             table.add_column(
                 Text(shown(column.title, options)),
                 justify=column.align,
@@ -174,7 +178,6 @@ class Grid:
                 vertical="top",
                 max_width=_WIDEST_KEY if key else None,
                 min_width=None if key else min(widths[i], options.max_width // 2),
-                no_wrap=False if title_width > widths[i] or column.align == "left" else None,
             )
         for texts in zip(*(columns[i] for i in part), strict=True):
             table.add_row(*texts)
@@ -227,8 +230,8 @@ def _label_column(labels: list[str], width: int) -> int:
 
 
 def _interval_lines(chart: IntervalChart, width: int) -> Iterator[str]:
-    ends = [v for p in chart.points for v in (p.value, p.low, p.high) if v is not None and math.isfinite(v)]
-    ends += [] if chart.reference is None else [chart.reference]
+    ends = [v for p in chart.points for v in (p.value, *(p.ends or ())) if math.isfinite(v)]
+    ends += [] if chart.reference is None or not ends else [chart.reference]
     names = _label_column([p.label for p in chart.points], width)
     plot = width - names - 2
     if not ends:
@@ -249,8 +252,8 @@ def _interval_line(chart: IntervalChart, p: IntervalPoint, low: float, span: flo
     line = [" "] * plot
     if chart.reference is not None:
         line[at(chart.reference)] = "│"
-    if p.low is not None and p.high is not None:
-        start, stop = at(p.low), at(p.high)
+    if p.ends is not None:
+        start, stop = at(p.ends[0]), at(p.ends[1])
         line[start : stop + 1] = "━" * (stop - start + 1)
     line[at(p.value)] = "●"
     return "".join(line)

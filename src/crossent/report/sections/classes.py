@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from crossent.report import cells
-from crossent.report.slices import slice_chart, slice_table
 from crossent.report.blocks import Block, Column, Section, Table
 from crossent.report.registry import section
+from crossent.report.slices import slice_chart, slice_table
 from crossent.results import Results
 
 _ROWS_UNFOLDED = 12

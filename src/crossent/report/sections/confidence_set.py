@@ -31,7 +31,9 @@ def confidence_set(results: Results) -> Section | None:
         (
             cells.model_cell(results, name),
             Cell(p_value(p), p),
-            Cell("stays" if name in found.members else "ruled out", tone="plain" if p > found.alpha else "bad"),
+            Cell(
+                "stays" if name in found.members else "ruled out", tone="plain" if p > found.alpha else "bad"
+            ),
         )
         for name, p in found.p_values
     )

@@ -25,7 +25,9 @@ def differences(results: Results) -> Section | None:
     )
     blocks: list[Block] = [chart, _table(results, "Against the best", comparison.differences)]
     if len(results.models) > 2:
-        blocks.append(_table(results, "Every two models", comparison.pairwise, folded=len(results.models) > 5))
+        blocks.append(
+            _table(results, "Every two models", comparison.pairwise, folded=len(results.models) > 5)
+        )
     lead = (
         "Both models of a pair are scored on the same rows, so what is common to them cancels. "
         "Detectable is the smallest true difference that this test would find with power 0.8."
@@ -34,9 +36,9 @@ def differences(results: Results) -> Section | None:
 
 
 def _point(results: Results, d: Difference) -> IntervalPoint:
-    ends = d.difference.interval(cells.level(results)) or (None, None)
+    ends = d.difference.interval(cells.level(results))
     remark = cells.infinite_remark(d.n_infinite) if d.n_infinite else ""
-    return IntervalPoint(d.model, d.difference.value, *ends, cells.place(results, d.model), remark)
+    return IntervalPoint(d.model, d.difference.value, ends, cells.place(results, d.model), remark)
 
 
 def _table(results: Results, caption: str, pairs: tuple[Difference, ...], folded: bool = False) -> Table:

@@ -6,7 +6,7 @@ from crossent.report import cells
 from crossent.report.blocks import Block, Cell, Column, Section, Table
 from crossent.report.numbers import count, plain, things
 from crossent.report.registry import section
-from crossent.results import Floor, ModelResult, Quality, Results
+from crossent.results import Floor, Quality, Results
 
 
 @section(order=80)

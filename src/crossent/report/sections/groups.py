@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from crossent.report.slices import slice_chart, slice_table
 from crossent.report.blocks import Block, Section
 from crossent.report.registry import section
+from crossent.report.slices import slice_chart, slice_table
 from crossent.results import Results
 
 _ROWS_UNFOLDED = 12

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from crossent.report import cells
 from crossent.report.blocks import Block, Cell, Column, IntervalChart, Section, Table
-from crossent.report.numbers import interval, p_value, percent, plain, probability
+from crossent.report.numbers import interval, p_value, percent, plain, probability, things
 from crossent.report.registry import section
 from crossent.results import ModelResult, Results
 from crossent.statistics.estimates import Estimate
@@ -54,13 +56,13 @@ def _losses(results: Results) -> Table:
             Column("Against the best"),
         ]
     rows = tuple(_row(results, m, companions, calibrated) for m in results.models)
-    return Table(results.title, tuple(columns), rows)
+    return Table(f"{things(len(rows), 'model')}, lowest {results.loss_title} first", tuple(columns), rows)
 
 
 def _row(results: Results, m: ModelResult, companions: list[str], calibrated: bool) -> tuple[Cell, ...]:
     row = [
         Cell(str(m.rank), m.rank),
-        cells.model_cell(results, m.name),
+        replace(cells.model_cell(results, m.name), badge="chosen" if m.name == results.chosen else ""),
         cells.loss_cell(m.loss, m.n_infinite),
         Cell(interval(m.loss, cells.level(results))),
         *(_companion(dict(m.companions).get(name), name) for name in companions),
@@ -96,7 +98,11 @@ def _to_best(results: Results, name: str) -> list[Cell]:
     found: Difference | None = next((d for d in results.comparison.differences if d.model == name), None)
     if found is None:
         return [cells.missing(), cells.missing(), Cell("best", tone="good")]
-    return [cells.difference_cell(found), Cell(p_value(found.p_holm), found.p_holm), cells.verdict_cell(found)]
+    return [
+        cells.difference_cell(found),
+        Cell(p_value(found.p_holm), found.p_holm),
+        cells.verdict_cell(found),
+    ]
 
 
 def _scales(results: Results) -> Table:
@@ -108,7 +114,7 @@ def _scales(results: Results) -> Table:
         Column("perplexity", "right", hint="exp of the loss in nats."),
         *([Column("bits per byte ± SE", "right")] if with_bytes else []),
         *(Column(f"skill to {s}", "right", hint="1 − loss / loss of that reference.") for s in skills),
-        Column("SE, rows independent", "right", hint="The standard error if no two rows depend on each other."),
+        Column("SE, rows independent", "right", hint="The standard error were no two rows dependent."),
     ]
     rows = tuple(
         (
