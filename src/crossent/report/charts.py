@@ -37,6 +37,7 @@ _CHARACTER = 7.4
 """Width of an average character of a 12 px label, to choose the plot's width from the longest label."""
 _WHITE_BOX = re.compile(r'<rect width="[\d.]+" height="[\d.]+" fill="white"/>')
 _ARIA = re.compile(r' (?:role|aria-[a-z]+|font-family|class|pointer-events)="[^"]*"')
+_TAG = re.compile(r"<[^>]+>")
 _HIDDEN = re.compile(r'<path d="" display="none"/>')
 _LONG_DECIMAL = re.compile(r"(\d\.\d\d)\d+")
 
@@ -201,7 +202,10 @@ def _config() -> alt.Config:
 
 def _finish(drawn: str, description: str) -> str:
     """One image with a name: no white box, no inner roles, no digits beyond a hundredth of a pixel."""
-    body = _ARIA.sub("", _WHITE_BOX.sub("", drawn, count=1))
-    body = _LONG_DECIMAL.sub(r"\1", _HIDDEN.sub("", body))
+    body = _HIDDEN.sub("", _TAG.sub(_lighter, _WHITE_BOX.sub("", drawn, count=1)))
     name = escape(description, quote=True)
     return body.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)
+
+
+def _lighter(tag: re.Match[str]) -> str:
+    return _LONG_DECIMAL.sub(r"\1", _ARIA.sub("", tag[0]))

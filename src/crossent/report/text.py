@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -16,6 +15,7 @@ from crossent.report.blocks import (
     BarChart,
     Block,
     Cell,
+    Column,
     HistogramChart,
     IntervalChart,
     IntervalPoint,
@@ -32,11 +32,26 @@ from crossent.results import Results
 _STYLES = {"plain": "", "strong": "bold", "quiet": "dim", "good": "green", "bad": "red"}
 _SENTENCES = {"lead": "bold", "list": "", "quiet": "dim", "alarm": "bold red"}
 _LEVELS = " ▁▂▃▄▅▆▇█"
-_WIDEST_KEY = 28
+_WIDEST_KEY, _WIDEST = 28, 44
+"""Columns of a table; longer texts fold."""
 _GAP = 2
 _ASCII = str.maketrans(
     {"±": "+/-", "∞": "inf", "−": "-", "–": "-", "Δ": "diff", "·": "-", "•": "*", "●": "o", "━": "-"}
-    | {"│": "|", "█": "#", "▁": ".", "▂": ".", "▃": ":", "▄": ":", "▅": "+", "▆": "+", "▇": "#", "—": "-"}
+    | {
+        "│": "|",
+        "█": "#",
+        "▁": ".",
+        "▂": ".",
+        "▃": ":",
+        "▄": ":",
+        "▅": "+",
+        "▆": "+",
+        "▇": "#",
+        "—": "-",
+        "⁻": "^-",
+        "⁶": "6",
+        "³": "3",
+    }
 )
 
 
@@ -47,6 +62,7 @@ def render_text(results: Results, console: Console, *, full: bool | None = None)
     is printed in full and several in brief.
     """
     everything = len(results.models) == 1 if full is None else full
+    console.print(Heading(results.title))
     for section in build(results, brief=not everything):
         for renderable in renderables(section, full=everything):
             console.print(renderable)
@@ -133,36 +149,42 @@ class Grid:
             [_cell(row[i], options) for row in self.table.rows] for i in range(len(self.table.columns))
         ]
         widths = [
-            max([_longest_word(shown(column.title, options)), *(cell_len(t.plain) for t in texts)])
+            _column_width(column, shown(column.title, options), texts)
             for column, texts in zip(self.table.columns, columns, strict=True)
         ]
         caption = shown(self.table.caption, options)
-        for number, part in enumerate(self._parts(widths, options.max_width)):
-            title = caption if number == 0 else f"{caption} (continued)"
-            yield Padding(self._part(part, columns, widths, title, options), (0, 0, 1, 0))
+        for number, part in enumerate(self._balanced(widths, options.max_width)):
+            yield Text(caption if number == 0 else f"{caption} (continued)", "bold")
+            yield self._part(part, columns, widths, options)
+            yield Text("")
 
-    def _parts(self, widths: list[int], available: int) -> Iterator[list[int]]:
+    def _balanced(self, widths: list[int], available: int) -> list[list[int]]:
+        """As few parts as fit, and those about equally wide."""
+        parts = self._parts(widths, available)
+        for narrower in range(available - 1, 0, -1):
+            tried = self._parts(widths, narrower)
+            if len(tried) > len(parts) or any(_width(p, widths) > narrower for p in tried):
+                break
+            parts = tried
+        return parts
+
+    def _parts(self, widths: list[int], available: int) -> list[list[int]]:
         keys = [i for i, column in enumerate(self.table.columns) if column.key]
-        room = available - sum(min(widths[i], _WIDEST_KEY) + _GAP for i in keys)
-        part: list[int] = []
+        parts: list[list[int]] = [[]]
         for i in (i for i in range(len(widths)) if i not in keys):
-            if part and sum(widths[j] + _GAP for j in [*part, i]) - _GAP > room:
-                yield sorted(keys + part)
-                part = []
-            part.append(i)
-        yield sorted(keys + part)
+            if parts[-1] and _width([*keys, *parts[-1], i], widths) > available:
+                parts.append([])
+            parts[-1].append(i)
+        return [sorted(keys + part) for part in parts]
 
     def _part(
         self,
         part: list[int],
         columns: list[list[Text]],
         widths: list[int],
-        title: str,
         options: ConsoleOptions,
     ) -> RichTable:
         table = RichTable(
-            title=Text(title, "bold"),
-            title_justify="left",
             box=None,
             padding=(0, _GAP, 0, 0),
             pad_edge=False,
@@ -170,14 +192,12 @@ class Grid:
         )
         for i in part:
             column = self.table.columns[i]
-            key = column.key and widths[i] > _WIDEST_KEY
             table.add_column(
                 Text(shown(column.title, options)),
                 justify=column.align,
                 overflow="fold",
                 vertical="top",
-                max_width=_WIDEST_KEY if key else None,
-                min_width=None if key else min(widths[i], options.max_width // 2),
+                width=min(widths[i], options.max_width - _GAP),
             )
         for texts in zip(*(columns[i] for i in part), strict=True):
             table.add_row(*texts)
@@ -215,8 +235,13 @@ def _cell(cell: Cell, options: ConsoleOptions) -> Text:
     return Text(shown(text, options), _STYLES[cell.tone])
 
 
-def _longest_word(title: str) -> int:
-    return max((cell_len(word) for word in title.split()), default=0)
+def _column_width(column: Column, title: str, texts: list[Text]) -> int:
+    widest = max([*map(cell_len, title.split()), *(cell_len(t.plain) for t in texts)], default=1)
+    return max(min(widest, _WIDEST_KEY if column.key else _WIDEST), 1)
+
+
+def _width(part: list[int], widths: list[int]) -> int:
+    return sum(widths[i] + _GAP for i in part) - _GAP
 
 
 def _label(text: str, width: int) -> str:

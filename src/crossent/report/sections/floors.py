@@ -62,8 +62,8 @@ def _quality(results: Results) -> Table:
         Column("entries < 0", "right"),
         Column("entries > 1", "right"),
         Column("row sums", "right", hint="Smallest and largest sum of the probabilities of a row."),
-        Column("off by > 1e-6", "right", hint="Rows whose probabilities miss the sum 1 by that much."),
-        Column("off by > 1e-3", "right", hint="Rows whose probabilities miss the sum 1 by that much."),
+        Column("off by > 10⁻⁶", "right", hint="Rows whose probabilities miss the sum 1 by that much."),
+        Column("off by > 10⁻³", "right", hint="Rows whose probabilities miss the sum 1 by that much."),
         Column("ties at the top", "right", hint="Rows in which two classes share the highest probability."),
         Column("unknown labels", "right", hint="Rows whose label no prediction column names."),
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from crossent.report import cells
 from crossent.report.blocks import Block, Cell, Column, IntervalChart, Section, Table
-from crossent.report.numbers import interval, p_value, percent, plain, probability, things
+from crossent.report.numbers import interval, p_value, percent, plain, probability
 from crossent.report.registry import section
 from crossent.results import ModelResult, Results
 from crossent.statistics.estimates import Estimate
@@ -56,7 +56,7 @@ def _losses(results: Results) -> Table:
             Column("Against the best"),
         ]
     rows = tuple(_row(results, m, companions, calibrated) for m in results.models)
-    return Table(f"{things(len(rows), 'model')}, lowest {results.loss_title} first", tuple(columns), rows)
+    return Table("Models, lowest loss first" if len(rows) > 1 else "Loss of the model", tuple(columns), rows)
 
 
 def _row(results: Results, m: ModelResult, companions: list[str], calibrated: bool) -> tuple[Cell, ...]:

@@ -42,7 +42,7 @@ def _shares(results: Results) -> Table:
 def _share(found: tuple[int, float] | None) -> Cell:
     if found is None or math.isnan(found[1]):
         return cells.missing()
-    return Cell(percent(found[1]), found[1], full=things(found[0], "row"))
+    return Cell(percent(found[1], 2), found[1], full=things(found[0], "row"))
 
 
 def _bars(results: Results) -> list[BarChart]:
