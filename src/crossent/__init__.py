@@ -1,0 +1,60 @@
+"""Cross-entropy for everything people do with it: the loss, the score, and which model to choose.
+
+>>> import crossent
+>>> crossent.cross_entropy([[1, 0], [0, 1]], [[0.8, 0.2], [0.4, 0.6]])  # doctest: +ELLIPSIS
+0.3669...
+
+Names are loaded when first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crossent.api import Report, evaluate, merge, read, select
+    from crossent.errors import CrossentError, DataError, MergeError, MissingExtra, UsageError
+    from crossent.evaluation import Evaluation
+    from crossent.information import cross_entropy, entropy, kl_divergence, log_loss
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "crossent.api": ("Report", "evaluate", "merge", "read", "select"),
+    "crossent.errors": ("CrossentError", "DataError", "MergeError", "MissingExtra", "UsageError"),
+    "crossent.evaluation": ("Evaluation",),
+    "crossent.information": ("cross_entropy", "entropy", "kl_divergence", "log_loss"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "CrossentError",
+    "DataError",
+    "Evaluation",
+    "MergeError",
+    "MissingExtra",
+    "Report",
+    "UsageError",
+    "__version__",
+    "cross_entropy",
+    "entropy",
+    "evaluate",
+    "kl_divergence",
+    "log_loss",
+    "merge",
+    "read",
+    "select",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'crossent' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

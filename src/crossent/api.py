@@ -1,0 +1,228 @@
+"""The Python functions behind the command line: evaluate, select, merge."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from crossent.data.options import ReadOptions, parse_classes
+from crossent.errors import MergeError, UsageError
+from crossent.evaluation import Evaluation, replacing
+from crossent.results import Results
+from crossent.runs import RunOptions, evaluate_models
+from crossent.selection import Reading, Rule, read_results
+
+MODEL_SUFFIXES = (".gz", ".zst", ".bz2")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Results of an evaluation with the evaluation itself, ready to print, show and save.
+
+    `results` holds every number as plain frozen records; `evaluation` the exact sums they come from.
+    """
+
+    results: Results
+    evaluation: Evaluation
+
+    @property
+    def chosen(self) -> str | None:
+        """The model the rule chose; None for a single model, or where no loss is finite."""
+        return self.results.chosen
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """The verdict in sentences."""
+        return self.results.statements
+
+    def to_dict(self) -> dict[str, Any]:
+        """The results as the JSON document of docs/result-schema.md."""
+        from crossent.report import to_document
+
+        return to_document(self.results)
+
+    def to_markdown(self) -> str:
+        """The results as Markdown."""
+        from crossent.report import render_markdown
+
+        return render_markdown(self.results)
+
+    def to_html(self) -> str:
+        """The results as one self-contained page. Needs the extra `report`."""
+        from crossent.report import render_html
+
+        return render_html(self.results)
+
+    def save_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the page to a file, whole or not at all."""
+        page = self.to_html()
+        with replacing(path) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+
+    def __str__(self) -> str:
+        return "\n".join(self.statements)
+
+
+def evaluate(data: object, *, name: str | None = None, **options: Any) -> Report:
+    """Evaluate the predictions of one model: loss with standard error, calibration, tails, classes, groups.
+
+    `data` is a path, a folder, a pattern, a table (pyarrow, pandas, polars, anything with
+    `__arrow_c_stream__`) or a dictionary of columns. Options: those of `ReadOptions` (which columns mean
+    what), `loss`, `level`, `prior`, `threads`, `memory`, `format`, `progress`.
+
+    Errors: DataError where the data cannot be used, UsageError where an option cannot.
+
+    >>> report = evaluate({"label": ["a", "b", "a"], "p_a": [0.9, 0.2, 0.8], "p_b": [0.1, 0.8, 0.2]})
+    >>> round(report.results.models[0].loss.value, 4)
+    0.1839
+    """
+    return select({name or _name_of(data, "model"): data}, **options)
+
+
+def select(
+    models: Mapping[str, object] | Sequence[object] | str | os.PathLike[str],
+    *,
+    rule: str = "best",
+    complexity: Sequence[str] = (),
+    baseline: str | None = None,
+    level: float = 0.95,
+    prior: Mapping[str, float] | None = None,
+    loss: str = "log_loss",
+    columns: Sequence[str] = (),
+    threads: int | None = None,
+    memory: int | None = None,
+    format: str | None = None,
+    progress: Any = None,
+    notify: Any = None,
+    **options: Any,
+) -> Report:
+    """Compare the predictions of several models on the same rows, and choose one.
+
+    `models` maps names to data (see `evaluate`), or lists paths named by their file names; with `columns`,
+    each of these columns of the one table is a model's probability of the class `positive`. Rows are paired by
+    row id where there is one. `rule` is "best", "one-se" or "mcs"; `complexity` names the models from simplest
+    to most complex; `baseline` names the model that the chosen one must not be worse than.
+
+    Errors: DataError, UsageError.
+
+    >>> labels = ["a", "b", "a", "b"]
+    >>> sure = {"label": labels, "p_a": [0.9, 0.2, 0.8, 0.3], "p_b": [0.1, 0.8, 0.2, 0.7]}
+    >>> unsure = {"label": labels, "p_a": [0.5] * 4, "p_b": [0.5] * 4}
+    >>> select({"sure": sure, "unsure": unsure}).chosen
+    'sure'
+    """
+    run = RunOptions(
+        threads=threads, format=format, progress=progress, notify=notify, **({} if memory is None else {"memory": memory})
+    )
+    evaluation = evaluate_models(named(models), read_options(**options), loss=loss, columns=columns, run=run)
+    reading = Reading(level, Rule(rule, tuple(complexity)), prior, baseline, provenance(options))
+    return Report(read_results(evaluation, reading), evaluation)
+
+
+def merge(*evaluations: Evaluation | str | os.PathLike[str], **reading: Any) -> Report:
+    """Add saved evaluations of the same models on other rows: exactly as if all rows had been read at once.
+
+    Errors: MergeError for evaluations of other models or options, or of the same rows.
+    """
+    if not evaluations:
+        raise MergeError("merge-nothing", "there is nothing to merge", cure="name at least one saved evaluation")
+    loaded = [e if isinstance(e, Evaluation) else Evaluation.load(e) for e in evaluations]
+    total = loaded[0]
+    for other in loaded[1:]:
+        total = total.merge(other)
+    return read(total, **reading)
+
+
+def read(
+    evaluation: Evaluation,
+    *,
+    rule: str = "best",
+    complexity: Sequence[str] = (),
+    baseline: str | None = None,
+    level: float = 0.95,
+    prior: Mapping[str, float] | None = None,
+) -> Report:
+    """The results of a saved evaluation, read through a rule. See `select`."""
+    reading = Reading(level, Rule(rule, tuple(complexity)), prior, baseline, provenance({}))
+    return Report(read_results(evaluation, reading), evaluation)
+
+
+def read_options(**options: Any) -> ReadOptions:
+    """ReadOptions from keyword arguments as people write them.
+
+    >>> read_options(classes="0..2", where={"split": "test"}, groups="region").groups
+    ('region',)
+    """
+    known = {f.name for f in fields(ReadOptions)}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise UsageError(
+            "unknown-option", f"no option is named {', '.join(unknown)}", cure=f"choose from {', '.join(sorted(known))}"
+        )
+    if isinstance(options.get("classes"), str):
+        options["classes"] = parse_classes(options["classes"])
+    elif options.get("classes") is not None:
+        options["classes"] = tuple(str(name) for name in options["classes"])
+    if isinstance(options.get("where"), Mapping):
+        options["where"] = tuple((str(k), str(v)) for k, v in options["where"].items())
+    groups = options.get("groups", ())
+    options["groups"] = (groups,) if isinstance(groups, str) else tuple(groups)
+    if options.get("positive") is not None:
+        options["positive"] = str(options["positive"])
+    return ReadOptions(**options)
+
+
+def named(models: Mapping[str, object] | Sequence[object] | str | os.PathLike[str]) -> dict[str, object]:
+    """Names for models that have none: the file name, with as much of its folder as tells them apart."""
+    if isinstance(models, Mapping):
+        if models and not any(_is_data(v) for v in models.values()):
+            raise UsageError(
+                "not-models", "a dictionary must name models", cure="pass {'name': table, …}, or call evaluate(table)"
+            )
+        return {str(name): data for name, data in models.items()}
+    items = [models] if isinstance(models, str | os.PathLike) else list(models)
+    parts = [_parts(item, f"model {i}") for i, item in enumerate(items, 1)]
+    for depth in range(1, max((len(p) for p in parts), default=1) + 1):
+        names = ["/".join(p[-depth:]) for p in parts]
+        if len(set(names)) == len(names):
+            return dict(zip(names, items, strict=True))
+    twice = next(n for n in names if names.count(n) > 1)
+    raise UsageError("model-twice", f"{twice} is given twice", cure="give each model once, or names: name=FILE")
+
+
+def _is_data(value: object) -> bool:
+    return isinstance(value, str | os.PathLike | Mapping) or hasattr(value, "__arrow_c_stream__") or isinstance(value, list | tuple)
+
+
+def _parts(item: object, default: str) -> list[str]:
+    if not isinstance(item, str | os.PathLike):
+        return [default]
+    parts = list(Path(os.path.abspath(item)).parts)
+    stem = parts[-1]
+    for suffix in MODEL_SUFFIXES:
+        stem = stem.removesuffix(suffix)
+    return [*parts[:-1], stem.rpartition(".")[0] or stem]
+
+
+def _name_of(data: object, default: str) -> str:
+    return _parts(data, default)[-1]
+
+
+def provenance(options: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What computed the results: versions and options."""
+    import numpy
+
+    from crossent import __version__, kernels
+
+    said = ", ".join(f"{k}={v}" for k, v in options.items() if v not in (None, (), False))
+    return (
+        ("crossent", __version__),
+        ("Python", platform.python_version()),
+        ("NumPy", numpy.__version__),
+        ("kernels", kernels.explain()),
+        ("options", said or "none"),
+    )

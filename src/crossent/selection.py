@@ -1,0 +1,199 @@
+"""Selection: an evaluation of several models read through a rule, with the verdict in sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from crossent import losses
+from crossent.describing import Describer, data_record
+from crossent.errors import UsageError
+from crossent.evaluation import Evaluation
+from crossent.notes import notes_on
+from crossent.results import Comparison, Gate, ModelResult, Results
+from crossent.statements import gate_sentence, statements
+from crossent.statistics.confidence_set import model_confidence_set
+from crossent.statistics.paired import Difference, against, compare, pairwise
+from crossent.statistics.power import check_probability
+from crossent.statistics.summary import LossSummary
+
+RULES = ("best", "one-se", "mcs")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How to choose: "best" (lowest loss), "one-se" (the simplest model whose paired difference to the best is
+    within one standard error of that difference; Breiman et al. 1984) or "mcs" (the simplest member of the
+    model confidence set). `complexity` names the models from simplest to most complex; without it "mcs" takes
+    the member with the lowest loss.
+    """
+
+    name: str = "best"
+    complexity: tuple[str, ...] = ()
+
+    def check(self, names: Sequence[str]) -> None:
+        """Raise UsageError where the rule cannot be applied to these models."""
+        if self.name not in RULES:
+            raise UsageError("unknown-rule", f"no rule is named {self.name!r}", cure=f"choose {', '.join(RULES)}")
+        if self.name == "one-se" and not self.complexity:
+            raise UsageError(
+                "no-complexity",
+                "the one-standard-error rule needs to know which model is simpler",
+                cure="name the models from simplest to most complex with --complexity a,b,c",
+            )
+        if self.complexity and sorted(self.complexity) != sorted(names):
+            raise UsageError(
+                "complexity-names",
+                f"complexity names {', '.join(self.complexity)}, the models are {', '.join(names)}",
+                cure="name every model once, the simplest first",
+            )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How results are read from an evaluation: everything that can be changed without reading the data again."""
+
+    level: float = 0.95
+    rule: Rule = Rule()
+    prior: Mapping[str, float] | None = None
+    baseline: str | None = None
+    provenance: tuple[tuple[str, str], ...] = ()
+
+
+def read_results(evaluation: Evaluation, reading: Reading | None = None) -> Results:
+    """Everything that can be said of an evaluation: of one model, or of several compared."""
+    reading = reading or Reading()
+    check_probability("level", reading.level)
+    names = evaluation.names
+    candidates = [name for name in names if name != reading.baseline]
+    if reading.baseline is not None and reading.baseline not in names:
+        raise UsageError("unknown-baseline", f"no model is named {reading.baseline}", cure="check --baseline")
+    reading.rule.check(candidates)
+    describer = Describer(evaluation, reading.prior)
+    summary = describer.headline()
+    order = _ranking(evaluation, summary)
+    models = tuple(describer.model(name, rank) for name, rank in order)
+    comparison = chosen = gate = None
+    if len(names) > 1:
+        ranked = [name for name, _ in order]
+        comparison = _comparison(evaluation, describer, summary, ranked, reading.level)
+        chosen = _choose(reading.rule, models, comparison, candidates)
+        gate = _gate(evaluation, describer, summary, reading, chosen)
+    setup = evaluation.setup
+    loss = losses.get(setup.loss)
+    results = Results(
+        title=f"{names[0]} evaluated" if len(names) == 1 else f"{len(names)} models compared",
+        loss=setup.loss,
+        loss_title=loss.title,
+        unit=_unit(describer, loss.unit),
+        floor=setup.floor,
+        renormalised=setup.renormalised,
+        data=data_record(evaluation),
+        models=models,
+        comparison=comparison,
+        rule=reading.rule.name if len(names) > 1 else None,
+        chosen=chosen,
+        statements=(),
+        gate=gate,
+        notes=(),
+        provenance=reading.provenance,
+    )
+    results = replace(results, notes=notes_on(results, evaluation))
+    return replace(results, statements=statements(results))
+
+
+def _unit(describer: Describer, unit: str) -> str:
+    setup = describer.evaluation.setup
+    if setup.unit_column is None:
+        return unit
+    return "bits per byte" if setup.bytes_column else f"{unit} per {setup.unit_column}"
+
+
+def _ranking(evaluation: Evaluation, summary: LossSummary) -> list[tuple[str, int]]:
+    """(model, rank) from lowest to highest loss; infinite ones share the last rank, fewest infinite rows first."""
+    infinite = {n: int(m.infinite[m.names.index(n), m.names.index(n)]) for n, m in evaluation.moments.items()}
+    loss = dict(zip(summary.names, summary.mean.tolist(), strict=True))
+    ordered = sorted(summary.names, key=lambda n: (loss[n], infinite[n], n))
+    finite = sum(math.isfinite(v) for v in loss.values())
+    return [(name, min(place, finite + 1)) for place, name in enumerate(ordered, 1)]
+
+
+def _infinite_rows(evaluation: Evaluation, model: str, reference: str) -> tuple[int, float | None]:
+    moments = evaluation.moments[model]
+    if reference in moments.names:
+        return moments.finite_difference(moments.names.index(model), moments.names.index(reference))
+    other = evaluation.moments[reference]
+    return int(moments.infinite[0, 0] + other.infinite[0, 0]), None
+
+
+def _comparison(
+    evaluation: Evaluation, describer: Describer, summary: LossSummary, ranked: Sequence[str], level: float
+) -> Comparison:
+    def infinite(model: str, reference: str) -> tuple[int, float | None]:
+        return _infinite_rows(evaluation, model, reference)
+
+    def scaled(table: Sequence[Difference]) -> tuple[Difference, ...]:
+        return tuple(_scaled(d, describer.scale) for d in table)
+
+    return Comparison(
+        level=level,
+        reference=ranked[0],
+        differences=scaled(against(summary, ranked[0], level=level, order=ranked, infinite=infinite)),
+        pairwise=scaled(pairwise(summary, level=level, order=ranked, infinite=infinite)),
+        confidence_set=model_confidence_set(summary, alpha=1.0 - level),
+    )
+
+
+def _scaled(difference: Difference, factor: float) -> Difference:
+    """A difference in another unit."""
+    if factor == 1.0:
+        return difference
+    return replace(
+        difference,
+        difference=difference.difference.scaled(factor),
+        detectable=None if difference.detectable is None else difference.detectable * factor,
+    )
+
+
+def _choose(
+    rule: Rule, models: Sequence[ModelResult], comparison: Comparison, candidates: Sequence[str]
+) -> str | None:
+    """The model the rule chooses among the candidates; None where none has a finite loss."""
+    usable = [m.name for m in models if m.name in candidates and math.isfinite(m.loss.value)]
+    if not usable:
+        return None
+    best = usable[0]
+    if rule.name == "one-se":
+        close = {best, *(name for name in usable if _within_one_se(comparison, name, best))}
+        return next(name for name in rule.complexity if name in close)
+    if rule.name == "mcs" and comparison.confidence_set is not None:
+        members = [name for name in comparison.confidence_set.members if name in usable] or [best]
+        return next((name for name in rule.complexity if name in members), members[0])
+    return best
+
+
+def _within_one_se(comparison: Comparison, model: str, best: str) -> bool:
+    for d in comparison.pairwise:
+        if (d.model, d.reference) == (model, best):
+            return d.difference.se is not None and d.difference.value <= d.difference.se
+    return False
+
+
+def _gate(
+    evaluation: Evaluation, describer: Describer, summary: LossSummary, reading: Reading, chosen: str | None
+) -> Gate | None:
+    """Whether the chosen model is worse than the baseline: one comparison, at the level as it stands."""
+    if reading.baseline is None:
+        return None
+    candidate = chosen or next(n for n in evaluation.names if n != reading.baseline)
+
+    def infinite(model: str, reference: str) -> tuple[int, float | None]:
+        return _infinite_rows(evaluation, model, reference)
+
+    difference = _scaled(
+        compare(summary, candidate, reading.baseline, level=reading.level, infinite=infinite), describer.scale
+    )
+    worse = difference.difference.value
+    failed = difference.verdict == "worse" or worse == math.inf or math.isnan(worse)
+    return Gate(reading.baseline, candidate, difference, failed, gate_sentence(difference, failed, reading.level))

@@ -1,0 +1,140 @@
+"""The verdict in sentences: what is best, what cannot be told apart from it, and what failed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from crossent.report.numbers import count, p_value, plain, with_error
+from crossent.results import ModelResult, Results
+from crossent.statistics.paired import Difference
+
+
+def statements(results: Results) -> tuple[str, ...]:
+    """The verdict, most important sentence first."""
+    if results.comparison is None:
+        return tuple(_one_model(results))
+    return tuple(s for s in _several_models(results) if s)
+
+
+def gate_sentence(difference: Difference, failed: bool, level: float) -> str:
+    """What the comparison with the baseline says."""
+    names = f"{difference.model} against the baseline {difference.reference}"
+    if not math.isfinite(difference.difference.value):
+        state = "an infinite loss, so it cannot pass" if failed else "the baseline's loss is infinite"
+        return f"{names}: {state}."
+    amount = with_error(difference.difference, sign=True)
+    if failed:
+        return f"{names}: worse by {amount} (p = {p_value(difference.p)}); the gate fails."
+    if difference.verdict == "better":
+        return f"{names}: better, {amount} (p = {p_value(difference.p)})."
+    detectable = "" if difference.detectable is None else f"; a difference of {plain(difference.detectable)} would have shown"
+    return f"{names}: not shown to be worse at {plain(100 * level, 0)} %, {amount}{detectable}."
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as a sentence lists them.
+
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    words = list(names)
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _unit(results: Results) -> str:
+    return "" if results.unit == "1" else f" {results.unit}"
+
+
+def _scatter(results: Results) -> str:
+    column = results.data.cluster_column
+    return f", clustered by {column}" if column else ""
+
+
+def _one_model(results: Results) -> Iterable[str]:
+    model = results.models[0]
+    if math.isinf(model.loss.value):
+        yield _zeros([model], results)
+    else:
+        yield (
+            f"{model.name} has a {results.loss_title} of {with_error(model.loss)}{_unit(results)}"
+            f" on {count(results.data.rows)} rows{_scatter(results)}."
+        )
+    for skill in model.skill:
+        if math.isfinite(skill.skill.value):
+            yield f"It removes {plain(100 * skill.skill.value, 1)} % of the loss of the {skill.reference}, {plain(skill.base)}."
+    yield from _calibration(model)
+
+
+def _calibration(model: ModelResult) -> Iterable[str]:
+    for r in model.calibration[:1]:
+        relation = "more than" if r.error > 2 * r.error_if_calibrated else "about what"
+        yield (
+            f"Its calibration error ({r.event}) is {plain(r.error)}, {relation} the "
+            f"{plain(r.error_if_calibrated)} that a perfectly calibrated model of as many rows would show"
+            + ("." if relation == "more than" else " anyway.")
+        )
+
+
+def _several_models(results: Results) -> Iterable[str]:
+    finite = [m for m in results.models if math.isfinite(m.loss.value)]
+    infinite = [m for m in results.models if not math.isfinite(m.loss.value)]
+    if not finite:
+        yield f"No model has a finite {results.loss_title}: nothing can be ranked by it."
+        yield _zeros(infinite, results)
+        return
+    yield _best(results, finite)
+    yield _apart(results, finite)
+    if infinite:
+        yield _zeros(infinite, results)
+    yield _choice(results)
+    if results.gate is not None:
+        yield results.gate.sentence
+
+
+def _best(results: Results, finite: Sequence[ModelResult]) -> str:
+    best = finite[0]
+    title = results.loss_title if results.unit == "nats" else f"{results.loss_title} in {results.unit}"
+    sentence = f"{best.name} has the lowest {title}, {with_error(best.loss)}{_scatter(results)}"
+    if len(finite) == 1:
+        return f"{sentence}; it is the only model whose loss is finite."
+    assert results.comparison is not None
+    close = [d for d in results.comparison.differences if d.verdict in ("not told apart", "identical")]
+    if not close:
+        return f"{sentence}; it can be told apart from every other model with finite loss."
+    shown = [f"{d.model} ({with_error(d.difference, sign=True)})" for d in close[:4]]
+    rest = f" and {len(close) - 4} more" if len(close) > 4 else ""
+    return f"{sentence}; {listed(shown)}{rest} cannot be told apart from it."
+
+
+def _apart(results: Results, finite: Sequence[ModelResult]) -> str:
+    assert results.comparison is not None
+    worse = [d for d in results.comparison.differences if d.verdict == "worse"]
+    if not worse:
+        return ""
+    level = plain(100 * results.comparison.level, 0)
+    shown = [f"{d.model} ({with_error(d.difference, sign=True)})" for d in worse[:4]]
+    rest = f" and {len(worse) - 4} more" if len(worse) > 4 else ""
+    verb = "is" if len(worse) == 1 else "are"
+    return f"{listed(shown)}{rest} {verb} worse at {level} % (paired, Holm-adjusted)."
+
+
+def _zeros(infinite: Sequence[ModelResult], results: Results) -> str:
+    ranked = sorted(infinite, key=lambda m: -m.n_infinite)
+    names = listed(m.name for m in ranked)
+    counts = listed(count(m.n_infinite) for m in ranked)
+    plural = "label" if [m.n_infinite for m in ranked] == [1] else "labels"
+    possessive = "its" if len(ranked) == 1 else "their"
+    return f"{names} gave {counts} {plural} probability 0, so {possessive} {results.loss_title} is infinite."
+
+
+def _choice(results: Results) -> str:
+    if results.rule in (None, "best") or results.chosen is None:
+        return ""
+    if results.rule == "one-se":
+        return f"By the paired one-standard-error rule the choice is {results.chosen}, the simplest model within one standard error of the best."
+    members = results.comparison.confidence_set.members if results.comparison and results.comparison.confidence_set else ()
+    if not members:
+        return f"A model confidence set cannot be formed; the choice is {results.chosen}."
+    return f"The model confidence set holds {listed(members)}; the choice is {results.chosen}."
+

@@ -1,0 +1,180 @@
+"""From exact sums to the summaries that statistics work on: means and scatter over rows or clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from crossent.accumulators.clusters import Clusters
+from crossent.accumulators.floors import Floors
+from crossent.accumulators.moments import EXPOSURE, ONE, WEIGHT, Moments
+from crossent.accumulators.tables import KeyedSums
+from crossent.errors import DataError
+from crossent.evaluation import Evaluation
+from crossent.exact import PRODUCT_UNIT, Floats, exact_gram, exact_sum, to_float
+from crossent.statistics.estimates import Estimate, estimate
+from crossent.statistics.summary import LossSummary
+
+WEIGHT_OF_ROWS, BYTES, UNITS = "weight", "bytes", "units"
+"""What a loss can be divided by: the weight (a mean over rows), bytes, or the number of units."""
+
+
+def row_summary(moments: Moments, by: str = WEIGHT_OF_ROWS) -> LossSummary:
+    """Means over rows, rows being independent; `by` bytes gives nats per byte."""
+    exposure = EXPOSURE if by == BYTES else WEIGHT
+    names = moments.names
+    ints = _Integers(moments, exposure)
+    infinite = np.diag(moments.infinite) > 0
+    k = len(names)
+    scatter, differences = np.full((k, k), np.nan), np.full((k, k), np.nan)
+    for a in range(k):
+        for b in range(a, k):
+            if not infinite[a] and not infinite[b]:
+                scatter[a, b] = scatter[b, a] = ints.scatter([(a, b, 1)])
+                differences[a, b] = differences[b, a] = ints.scatter([(a, a, 1), (b, b, 1), (a, b, -2)])
+    mean = np.array([np.inf if infinite[a] else ints.mean(a) for a in range(k)])
+    return LossSummary(names, moments.rows, float(moments.total(exposure)), mean, scatter, differences)
+
+
+class _Integers:
+    """The exact sums of Moments as integers in units of 2**-2148, and rational arithmetic on them."""
+
+    def __init__(self, moments: Moments, exposure: str) -> None:
+        self._moments = moments
+        self._index = moments.columns.index(exposure if exposure in moments.columns else ONE)
+        self._first = len(moments.columns) - len(moments.names)
+        self.total_exposure = self._product(0, self._index)
+
+    def _product(self, i: int, j: int) -> int:
+        return self._moments.gram[min(i, j), max(i, j)]
+
+    def mean(self, a: int) -> float:
+        return self._product(0, self._first + a) / self.total_exposure
+
+    def scatter(self, parts: Sequence[tuple[int, int, int]]) -> float:
+        """Σ over parts (a, b, factor) of factor · Σ_i (u_a − L̄_a e)(u_b − L̄_b e), rounded once."""
+        e = self.total_exposure
+        ee = self._product(self._index, self._index)
+        numerator = 0
+        for a, b, factor in parts:
+            i, j = self._first + a, self._first + b
+            ta, tb = self._product(0, i), self._product(0, j)
+            crossed = ta * self._product(self._index, j) + tb * self._product(self._index, i)
+            numerator += factor * (e * e * self._product(i, j) - e * crossed + ta * tb * ee)
+        # max: a sum of squares cannot be negative, and exactly is not
+        return numerator / ((e * e) << PRODUCT_UNIT)
+
+
+def cluster_summary(evaluation: Evaluation, names: Sequence[str], by: str, column: str = "loss") -> LossSummary:
+    """Means with clusters as independent units: `column` is "loss" or a companion.
+
+    Raises DataError where the models do not have the same clusters, or not the same rows or bytes in one.
+    """
+    tables = [cast(Clusters, evaluation.accumulated(name, "clusters")).sums for name in names]
+    _check_same_clusters(evaluation, names, tables, by)
+    exposure = _exposure(tables[0], by)
+    infinite = np.array([column == "loss" and bool(t.floats("infinite").any()) for t in tables])
+    sums = [t.floats(column) for t in tables]
+    unit = evaluation.setup.cluster_column or "cluster"
+    return _summary(names, sums, exposure, infinite, unit)
+
+
+def _summary(
+    names: Sequence[str], sums: Sequence[Floats], exposure: Floats, infinite: np.ndarray, unit: str
+) -> LossSummary:
+    total_exposure = exact_sum(exposure)
+    means = np.array([exact_sum(s) / total_exposure for s in sums])
+    residuals = [s - m * exposure for s, m in zip(sums, means, strict=True)]
+    k = len(names)
+    pairs = [(a, b) for a in range(k) for b in range(a, k)]
+    gram = dict(zip(pairs, exact_gram(residuals, pairs), strict=True))
+    scatter, differences = np.full((k, k), np.nan), np.full((k, k), np.nan)
+    for (a, b), value in gram.items():
+        if not infinite[a] and not infinite[b]:
+            scatter[a, b] = scatter[b, a] = to_float(value, PRODUCT_UNIT)
+            difference = gram[a, a] + gram[b, b] - 2 * value
+            differences[a, b] = differences[b, a] = to_float(difference, PRODUCT_UNIT)
+    mean = np.where(infinite, np.inf, means)
+    total = to_float(total_exposure)
+    return LossSummary(tuple(names), exposure.size, total, mean, scatter, differences, unit)
+
+
+def _exposure(table: KeyedSums, by: str) -> Floats:
+    if by == UNITS:
+        return np.ones(len(table.keys))
+    if by == BYTES:
+        return table.floats("bytes")
+    return table.floats("weight" if "weight" in table.columns else "rows")
+
+
+def _check_same_clusters(evaluation: Evaluation, names: Sequence[str], tables: Sequence[KeyedSums], by: str) -> None:
+    column = evaluation.setup.cluster_column
+    first = tables[0]
+    for name, table in zip(names[1:], tables[1:], strict=True):
+        here, there = set(table.keys) - set(first.keys), set(first.keys) - set(table.keys)
+        if here or there:
+            raise DataError(
+                "clusters-differ",
+                f"{len(here)} values of {column} are only in {name} ({', '.join(sorted(here)[:3]) or 'none'}), "
+                f"{len(there)} only in {names[0]} ({', '.join(sorted(there)[:3]) or 'none'})",
+                file=name,
+                column=column,
+                cure="every model must be judged on the same units",
+            )
+        if by == UNITS:
+            continue
+        mine, theirs = _exposure(first, by), _exposure(table, by)
+        if not np.array_equal(mine, theirs):
+            at = int(np.flatnonzero(mine != theirs)[0])
+            raise DataError(
+                "exposure-differs",
+                f"{column} {first.sorted_keys()[at]} has {theirs[at]:g} {'bytes' if by == BYTES else 'rows'} here, "
+                f"{mine[at]:g} in {names[0]}",
+                file=name,
+                column=evaluation.setup.bytes_column if by == BYTES else column,
+                cure="the models must cover the same text: count the bytes of the same documents",
+            )
+
+
+@dataclass(frozen=True)
+class FloorLoss:
+    """The mean loss at one floor."""
+
+    rows: int
+    loss: Estimate
+    loss_clustered: Estimate | None
+
+
+def floor_losses(evaluation: Evaluation, name: str) -> dict[str, FloorLoss]:
+    """The mean log loss of a model at each of the usual floors, by the name of the floor."""
+    floors = cast(Floors, evaluation.accumulated(name, "floors"))
+    moments = evaluation.moments[name]
+    first, index = _Integers(moments, WEIGHT), moments.columns.index(name)
+    weight = moments.columns.index(WEIGHT) if WEIGHT in moments.columns else 0
+    found = {}
+    for floor, change in floors.changes.items():
+        # Σwℓ is kept in units of 2**-1074, products in units of 2**-2148
+        l = moments.gram[0, index] + (change.sums["l"] << (PRODUCT_UNIT // 2))
+        wl = moments.gram[min(weight, index), max(weight, index)] + change.sums["wl"]
+        ll = moments.gram[index, index] + change.sums["ll"]
+        e, ww = first.total_exposure, moments.gram[weight, weight]
+        variance = (e * e * ll - 2 * e * l * wl + l * l * ww) / ((e * e) << PRODUCT_UNIT)
+        n = moments.rows
+        scale = n / (n - 1) / to_float(e, PRODUCT_UNIT) ** 2 if n > 1 else np.nan
+        loss = estimate(l / e, variance * scale, n)
+        found[floor] = FloorLoss(change.rows, loss, _clustered_floor(evaluation, name, change.clusters))
+    return found
+
+
+def _clustered_floor(evaluation: Evaluation, name: str, change: KeyedSums | None) -> Estimate | None:
+    if change is None:
+        return None
+    table = cast(Clusters, evaluation.accumulated(name, "clusters")).sums
+    changed = dict(zip(change.sorted_keys(), change.floats("loss").tolist(), strict=True))
+    shift = np.array([changed.get(key, 0.0) for key in table.sorted_keys()])
+    sums = table.floats("loss") + shift
+    summary = _summary([name], [sums], _exposure(table, WEIGHT_OF_ROWS), np.array([False]), "cluster")
+    return estimate(float(summary.mean[0]), float(summary.covariance()[0, 0]), summary.units)
