@@ -7,9 +7,11 @@ rank, many classes, groups, bits per byte, one model, none finite.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pytest
 from scipy import stats
 
 from crossent.results import (
@@ -79,8 +81,8 @@ FLIGHTS = (
     Model("knn15", 5, INF, None, None, 0.3526095219649191, 0.76345192412449, 0.046957756822249515, 830,
           0.5128484700448224, (("1e-15", 0.8547182442539119, 0.03375743444022751),
                                ("eps32", 0.667874146302924, 0.019746274289061262))),
-    Model("random_forest", 5, INF, None, None, 0.33706664700668304, 0.766320860923144, 0.02261047738388838, 34,
-          0.5154349571458566, (("1e-15", 0.5294381966098861, 0.012302842999270905),
+    Model("random_forest", 5, INF, None, None, 0.33706664700668304, 0.766320860923144, 0.02261047738388838,
+          34, 0.5154349571458566, (("1e-15", 0.5294381966098861, 0.012302842999270905),
                                ("eps32", 0.5217843421868935, 0.012185097174931025))),
 )
 # fmt: on
@@ -415,3 +417,21 @@ SAMPLES = {
     "token_losses": token_losses,
     "nasty_names": nasty_names,
 }
+
+
+@pytest.fixture(scope="session")
+def sample() -> Callable[[str], Results]:
+    """The sample of a name."""
+    return lambda name: SAMPLES[name]()
+
+
+@pytest.fixture(scope="session", params=list(SAMPLES))
+def results(request: pytest.FixtureRequest) -> Results:
+    """Each sample in turn."""
+    return SAMPLES[request.param]()
+
+
+@pytest.fixture(scope="session")
+def nasty() -> tuple[str, ...]:
+    """Names that no format would like."""
+    return NASTY

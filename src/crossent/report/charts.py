@@ -134,7 +134,7 @@ def _reliability(chart: ReliabilityChart) -> Layers:
     ]
     colour = LIGHT[model_colour(chart.model)]
     unit = alt.Scale(domain=[0, 1])
-    ticks = alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1], format="~g")
+    ticks = alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1], format="~g", labelOverlap=False)
     x = alt.X("x:Q", scale=unit, title=clean(chart.axis), axis=ticks)
     y = alt.Y("y:Q", scale=unit, title="observed frequency", axis=ticks)
     data = alt.Chart(_data(rows))
