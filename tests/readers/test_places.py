@@ -176,8 +176,7 @@ class Stream:
         lambda table: {name: pl.Series(column) for name, column in _dictionary(table).items()},
         lambda table: dict(zip(table.column_names, table.columns, strict=True)),
     ],
-    ids=["table", "reader", "batch", "pandas", "reindexed", "polars", "stream", "dict", "pandas-series"]
-    + ["polars-series", "arrow-dict"],
+    ids=["table", "reader", "batch", "pandas", "index", "polars", "stream", "dict", "series", "pl", "arrays"],
 )
 def test_tables_of_any_library(make_table, read, convert):
     table = make_table(50)

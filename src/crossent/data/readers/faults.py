@@ -18,8 +18,11 @@ _CORRUPT = (pa.ArrowException, EOFError, UnicodeDecodeError, zipfile.BadZipFile,
 
 
 @contextmanager
-def translated(file: str | PathLike[str]) -> Iterator[None]:
-    """Raise what a library says about `file` as `DataError`; errors of ours pass unchanged."""
+def translated(file: str | PathLike[str], *also: type[Exception]) -> Iterator[None]:
+    """Raise what a library says about `file` as `DataError`; errors of ours pass unchanged.
+
+    `also` are further exceptions that this format's library raises on a damaged file.
+    """
     name = str(file)
     try:
         yield
@@ -31,7 +34,7 @@ def translated(file: str | PathLike[str]) -> Iterator[None]:
         raise DataError(
             "file-permission", "may not be read", file=name, cure="change its permissions or read a copy"
         ) from error
-    except (*_CORRUPT, OSError) as error:
+    except (*_CORRUPT, *also, OSError) as error:
         raise DataError(
             "file-corrupt",
             f"cannot be read as what its suffix says: {_first_line(error)}",

@@ -83,7 +83,8 @@ def file_info(path: Path) -> FileInfo:
 
 
 def _require_distinct(reader: FileReader) -> None:
-    names = reader.schema.names
+    with translated(reader.path):  # a damaged name is no text
+        names = reader.schema.names
     twice = (
         next((name for name in names if names.count(name) > 1), None)
         if len(set(names)) < len(names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -21,6 +22,8 @@ from crossent.data.readers.registry import register_reader
 from crossent.errors import DataError
 
 SUFFIX = ".npy"
+# A changed byte can ask for a password or another compression, or make the text of a header unreadable.
+DAMAGE = (RuntimeError, SyntaxError, tokenize.TokenError)
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class NpzReader(FileReader):
 
     def __init__(self, path: Path) -> None:
         file = str(path)
-        with translated(path), zipfile.ZipFile(path) as archive:
+        with translated(path, *DAMAGE), zipfile.ZipFile(path) as archive:
             headers = {name: _header(archive, name) for name in _names(archive)}
             shapes = {name: header.shape for name, header in headers.items()}
             apart = arrays.class_names_apart(shapes)
@@ -61,7 +64,11 @@ class NpzReader(FileReader):
     ) -> Iterator[pa.RecordBatch]:
         schema = pa.schema([self.schema.field(name) for name in columns])
         rows = self.rows or 0
-        with translated(self.path), zipfile.ZipFile(self.path) as archive, ExitStack() as open_members:
+        with (
+            translated(self.path, *DAMAGE),
+            zipfile.ZipFile(self.path) as archive,
+            ExitStack() as open_members,
+        ):
             parts = [
                 _parts(
                     open_members.enter_context(archive.open(name + SUFFIX)),
@@ -74,6 +81,8 @@ class NpzReader(FileReader):
             ]
             for _ in range(0, rows, batch_rows):
                 yield pa.RecordBatch.from_arrays([next(part) for part in parts], schema=schema)
+            for part in parts:
+                next(part, None)
 
 
 def _names(archive: zipfile.ZipFile) -> list[str]:
@@ -106,11 +115,12 @@ def _type(name: str, header: Header, file: str) -> pa.DataType:
 
 def _whole(archive: zipfile.ZipFile, name: str, header: Header, file: str) -> pa.Array[Any]:
     with archive.open(name + SUFFIX) as member:
-        return next(_parts(member, name, header, max(1, header.shape[0]), file))
+        (array,) = _parts(member, name, header, max(1, header.shape[0]), file)
+        return array
 
 
 def _parts(member: IO[bytes], name: str, header: Header, rows: int, file: str) -> Iterator[pa.Array[Any]]:
-    """The array from its first row to its last, `rows` at a time; the end of the member checks its CRC."""
+    """The array from its first row to its last, `rows` at a time; after the last one the CRC is checked."""
     arrays.column_type(header.dtype, name, file)
     _read_header(member)
     total, row_shape = header.shape[0], header.shape[1:]
@@ -126,9 +136,9 @@ def _parts(member: IO[bytes], name: str, header: Header, rows: int, file: str) -
             part = whole[start : start + count]
         else:
             part = _numbers(member, header.dtype, count * row_bytes).reshape(count, *row_shape)
-        if start + count == total and member.read(1):
-            raise EOFError(f"the array {name} is longer than its header says")
         yield arrays.to_arrow(part, name, file)
+    if member.read(1):
+        raise EOFError(f"the array {name} is longer than its header says")
 
 
 def _numbers(member: IO[bytes], dtype: np.dtype[Any], size: int) -> np.ndarray[Any, Any]:
