@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from crossent.data.options import ReadOptions, parse_classes
 from crossent.errors import MergeError, UsageError
 from crossent.evaluation import Evaluation, replacing
 from crossent.results import Results
-from crossent.runs import RunOptions, evaluate_models
+from crossent.runs import DEFAULT_MEMORY, RunOptions, evaluate_models
 from crossent.selection import Reading, Rule, read_results
 
 MODEL_SUFFIXES = (".gz", ".zst", ".bz2")
@@ -96,8 +96,9 @@ def select(
     threads: int | None = None,
     memory: int | None = None,
     format: str | None = None,
-    progress: Any = None,
-    notify: Any = None,
+    progress: Callable[[int], None] | None = None,
+    notify: Callable[[str], None] | None = None,
+    started: Callable[[int | None], None] | None = None,
     **options: Any,
 ) -> Report:
     """Compare the predictions of several models on the same rows, and choose one.
@@ -115,9 +116,7 @@ def select(
     >>> select({"sure": sure, "unsure": unsure}).chosen
     'sure'
     """
-    run = RunOptions(
-        threads=threads, format=format, progress=progress, notify=notify, **({} if memory is None else {"memory": memory})
-    )
+    run = RunOptions(threads, memory or DEFAULT_MEMORY, format, started, progress, notify)
     evaluation = evaluate_models(named(models), read_options(**options), loss=loss, columns=columns, run=run)
     reading = Reading(level, Rule(rule, tuple(complexity)), prior, baseline, provenance(options))
     return Report(read_results(evaluation, reading), evaluation)

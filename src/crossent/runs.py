@@ -39,7 +39,10 @@ class RunOptions:
     threads: int | None = None
     memory: int = DEFAULT_MEMORY
     format: str | None = None
+    started: Callable[[int | None], None] | None = None
+    """Told the number of rows of all models together, None where it is not known."""
     progress: Progress | None = None
+    """Told rows as they are done."""
     notify: Callable[[str], None] | None = None
 
     def __post_init__(self) -> None:
@@ -65,6 +68,9 @@ def evaluate_models(
     run = run or RunOptions()
     opened, layouts, per_model = _understand(inputs, options, columns, run.format)
     names, sources = list(opened), list(opened.values())
+    if run.started is not None:
+        counts = [source.rows for source in sources]
+        run.started(None if None in counts else sum(c for c in counts if c is not None))
     classes = _classes(layouts, sources, options)
     id_type = None if options.unit else common_id_type(layouts, sources)
     models = [

@@ -141,7 +141,7 @@ def _comparison(
         reference=ranked[0],
         differences=scaled(against(summary, ranked[0], level=level, order=ranked, infinite=infinite)),
         pairwise=scaled(pairwise(summary, level=level, order=ranked, infinite=infinite)),
-        confidence_set=model_confidence_set(summary, alpha=1.0 - level),
+        confidence_set=model_confidence_set(summary, alpha=round(1.0 - level, 12)),
     )
 
 

@@ -1,0 +1,193 @@
+"""The command line: one call of a Python function a command, results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crossent import __version__
+from crossent.cli_options import (
+    computing_options,
+    data_options,
+    model_inputs,
+    output_options,
+    parse_prior,
+    reading_options,
+    selecting_options,
+)
+from crossent.errors import CrossentError, UsageError
+
+if TYPE_CHECKING:
+    from crossent.api import Report
+
+GATE_FAILED = 3
+INTERRUPTED = 130
+
+
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(f"crossent {__version__}")
+        if "--verbose" in sys.argv:
+            from crossent.api import provenance
+
+            for what, value in provenance({})[1:-1]:
+                click.echo(f"{what}: {value}")
+        context.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version.")
+@click.option("--verbose", is_flag=True, expose_value=False, help="With --version: show what computes the losses, too.")
+def cli() -> None:
+    """Judge predictions by cross-entropy, compare models on the same rows, and choose one.
+
+    \b
+    crossent evaluate model.parquet                     one model in depth
+    crossent select a.parquet b.parquet --html page.html   several models: the verdict
+
+    Exit codes: 0 fine, 1 the data cannot be used, 2 wrong usage, 3 a gate failed.
+    """
+
+
+@cli.command()
+@click.argument("file", nargs=-1, required=True, metavar="FILE…")
+@data_options
+@reading_options
+@computing_options
+@output_options
+def evaluate(file: tuple[str, ...], **options: Any) -> None:
+    """Evaluate one model: loss with standard error, calibration, tails, classes, groups.
+
+    FILE is a Parquet, Arrow, CSV, TSV, JSON Lines or NPZ file, a folder of files or a pattern; several are read
+    as one. The prediction columns are p_<class>, z_<class> (logits) or a list column; see the documentation.
+    """
+    from crossent.api import named
+
+    inputs = model_inputs(file)
+    data: object = list(inputs.values()) if len(inputs) > 1 else next(iter(inputs.values()))
+    name = next(iter(inputs)) if len(inputs) == 1 else next(iter(named(file[:1])))
+    _run({name: data}, options)
+
+
+@cli.command()
+@click.argument("file", nargs=-1, required=True, metavar="[NAME=]FILE…")
+@data_options
+@selecting_options
+@reading_options
+@computing_options
+@output_options
+def select(file: tuple[str, ...], **options: Any) -> None:
+    """Compare models on the same rows and choose one.
+
+    Each FILE holds one model's predictions and is named by its file name, or by NAME. Rows are paired by row id.
+    With --model, the columns named are the models of the one FILE.
+    """
+    inputs = model_inputs(file)
+    baseline = options.pop("baseline")
+    if baseline is not None:
+        added = model_inputs((baseline,))
+        options["baseline"] = next(iter(added))
+        inputs = {**inputs, **added}
+    _run(inputs, options, fail_if_worse=options.pop("fail_if_worse"))
+
+
+@cli.command()
+@click.argument("saved", nargs=-1, required=True, metavar="STATE…")
+@selecting_options
+@reading_options
+@output_options
+def merge(saved: tuple[str, ...], **options: Any) -> None:
+    """Add evaluations saved with --state: exactly as if all their rows had been read at once."""
+    from crossent.api import merge as merge_states
+
+    _reread(lambda **reading: merge_states(*saved, **reading), options)
+
+
+@cli.command()
+@click.argument("saved", metavar="STATE")
+@selecting_options
+@reading_options
+@output_options
+def report(saved: str, **options: Any) -> None:
+    """Print an evaluation saved with --state again: another rule, level or format, without the data."""
+    from crossent.api import merge as merge_states
+
+    _reread(lambda **reading: merge_states(saved, **reading), options)
+
+
+def _run(inputs: dict[str, object], options: dict[str, Any], fail_if_worse: bool = False) -> None:
+    from crossent.api import select as select_models
+    from crossent.cli_output import Outputs, Progress
+
+    outputs = Outputs.taken_from(options)
+    outputs.check()
+    options["prior"] = parse_prior(options["prior"])
+    options["columns"] = options.pop("model", ())
+    if options["memory"] is not None:
+        options["memory"] <<= 20
+    with Progress(quiet=outputs.quiet) as progress:
+        result = select_models(
+            inputs, **options, progress=progress.advance, notify=progress.say, started=progress.start
+        )
+    outputs.write(result)
+    _leave(result, fail_if_worse)
+
+
+def _reread(read: Callable[..., Report], options: dict[str, Any]) -> None:
+    from crossent.cli_output import Outputs
+
+    outputs = Outputs.taken_from(options)
+    outputs.check()
+    options["prior"] = parse_prior(options["prior"])
+    fail_if_worse = options.pop("fail_if_worse")
+    for name in ("model",):
+        options.pop(name, None)
+    result = read(**options)
+    outputs.write(result)
+    _leave(result, fail_if_worse)
+
+
+def _leave(result: Report, fail_if_worse: bool) -> None:
+    gate = result.results.gate
+    if fail_if_worse and gate is None:
+        raise UsageError("gate-without-baseline", "--fail-if-worse needs a baseline", cure="name it with --baseline")
+    if fail_if_worse and gate is not None and gate.failed:
+        click.echo(f"gate failed: {gate.sentence}", err=True)
+        raise SystemExit(GATE_FAILED)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code; no traceback reaches the user."""
+    try:
+        code = cli.main(arguments, prog_name="crossent", standalone_mode=False)
+        raise SystemExit(code if isinstance(code, int) else 0)
+    except click.exceptions.Abort:
+        code = _say("interrupted: nothing was written", INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except CrossentError as error:
+        code = _say(f"error: {error}", error.exit_code)
+    except KeyboardInterrupt:
+        code = _say("interrupted: nothing was written", INTERRUPTED)
+    except BrokenPipeError:
+        # the reader of our output went away: not an error, but Python must not complain on closing either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except MemoryError:
+        code = _say("error: not enough memory — lower --memory and --threads [out-of-memory]", 1)
+    except Exception as error:
+        if os.environ.get("CROSSENT_DEBUG"):
+            raise
+        kind = type(error).__name__
+        code = _say(f"error: {kind}: {error} — this is a fault in crossent; CROSSENT_DEBUG=1 shows where [internal]", 1)
+    raise SystemExit(code)
+
+
+def _say(text: str, code: int) -> int:
+    click.echo(text, err=True)
+    return code

@@ -1,0 +1,136 @@
+"""The options of the command line, in groups that commands share, and how their text is understood."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from crossent.errors import UsageError
+
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
+
+
+def _group(*options: Decorator) -> Decorator:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _pairs(_: click.Context, parameter: click.Parameter, values: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{text!r} is not COLUMN=VALUE", param=parameter)
+        pairs.append((name, value))
+    return tuple(pairs)
+
+
+def _names(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str, ...]:
+    return () if text is None else tuple(name.strip() for name in text.split(","))
+
+
+data_options = _group(
+    click.option("--label", metavar="COLUMN", help="Label column [default: label, y_true, y or target]."),
+    click.option("--id", metavar="COLUMN", help="Row id column, by which models are paired [default: row_id or id]."),
+    click.option("--weight", metavar="COLUMN", help="Column of row weights."),
+    click.option("--cluster", metavar="COLUMN", help="Column of clusters: rows of one cluster are not independent."),
+    click.option("--group", "groups", metavar="COLUMN", multiple=True, help="Also show the loss by this column. Repeatable."),
+    click.option("--where", metavar="COLUMN=VALUE", multiple=True, callback=_pairs, help="Use only these rows. Repeatable."),
+    click.option("--unit", metavar="COLUMN", help="Pair by this column (documents, say), where rows do not correspond."),
+    click.option("--bytes", metavar="COLUMN", help="Column of bytes: show bits per byte."),
+    click.option(
+        "--kind",
+        type=click.Choice(["probs", "logits", "log_probs", "label_logprob"]),
+        help="What the prediction columns hold [default: as their names say].",
+    ),
+    click.option("--prob", metavar="COLUMN", help="The one prediction column: a list, or the probability of --positive."),
+    click.option("--prefix", metavar="TEXT", help="What prediction columns begin with [default: p_, z_, lp_ …]."),
+    click.option("--classes", metavar="A,B,…|0..99", help="Class names of a list column, in its order."),
+    click.option("--positive", metavar="CLASS", help="The class a single column gives the probability of."),
+    click.option(
+        "--unknown-label", type=click.Choice(["error", "zero"]), default="error", show_default=True,
+        help="A label that names no class: an error, or given probability 0.",
+    ),
+    click.option(
+        "--on-missing", type=click.Choice(["error", "intersect"]), default="error", show_default=True,
+        help="Rows that not every model has: an error, or left out and reported.",
+    ),
+    click.option("--renormalise", is_flag=True, help="Divide each row's probabilities by their sum."),
+    click.option("--floor", type=float, metavar="P", help="Clip probabilities to [P, 1 − P] [default: not at all]."),
+    click.option("--loss", default="log_loss", show_default=True, metavar="NAME", help="The headline: log_loss, brier or zero_one."),
+    click.option("--format", metavar="NAME", help="File format, where the suffix does not say it."),
+)  # fmt: skip
+
+selecting_options = _group(
+    click.option("--model", metavar="COLUMN", multiple=True, help="A column of the one FILE that is a model. Repeatable."),
+    click.option(
+        "--rule", type=click.Choice(["best", "one-se", "mcs"]), default="best", show_default=True,
+        help="Lowest loss, simplest within one standard error, or by the model confidence set.",
+    ),
+    click.option("--complexity", metavar="A,B,…", callback=_names, help="The models from simplest to most complex."),
+    click.option("--baseline", metavar="[NAME=]FILE", help="A model that the chosen one must not be worse than."),
+    click.option("--fail-if-worse", is_flag=True, help="Exit with 3 if the chosen model is worse than the baseline."),
+)  # fmt: skip
+
+reading_options = _group(
+    click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of intervals and tests."),
+    click.option("--prior", metavar="A=P,B=P,…", help="Class probabilities of the training data, for the skill."),
+)
+
+computing_options = _group(
+    click.option("--threads", type=int, metavar="N", help="Threads [default: the processors]. Never changes a digit."),
+    click.option("--memory", type=int, metavar="MB", help="Memory for joining rows in different orders [default: 256]."),
+)
+
+output_options = _group(
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables."),
+    click.option("--markdown", is_flag=True, help="Print Markdown instead of tables."),
+    click.option("--html", metavar="PAGE", help="Write a page that needs nothing else. Needs crossent[report]."),
+    click.option("--state", metavar="FILE", help="Save the exact sums, for merge and report (.json or .json.gz)."),
+    click.option("--quiet", is_flag=True, help="No progress, no hints."),
+)
+
+
+def model_inputs(arguments: Sequence[str]) -> dict[str, object]:
+    """Models by name from FILE or NAME=FILE; what exists as a path is one, whatever it contains."""
+    from crossent.api import named
+
+    given: dict[str, object] = {}
+    unnamed: list[str] = []
+    for argument in arguments:
+        name, equals, path = argument.partition("=")
+        if equals and name and path and "/" not in name and not os.path.exists(argument):
+            if name in given:
+                raise UsageError("model-twice", f"{name} is given twice", cure="give each model another name")
+            given[name] = path
+        else:
+            unnamed.append(argument)
+    automatic = named(unnamed) if unnamed else {}
+    twice = sorted(given.keys() & automatic.keys())
+    if twice:
+        raise UsageError("model-twice", f"{twice[0]} is given twice", cure="give each model another name")
+    return {**given, **automatic}
+
+
+def parse_prior(text: str | None) -> dict[str, float] | None:
+    """Class probabilities from "late=0.2,ontime=0.8"."""
+    if text is None:
+        return None
+    prior = {}
+    for part in text.split(","):
+        name, equals, value = part.rpartition("=")
+        try:
+            prior[name.strip()] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise UsageError("bad-prior", f"{part!r} is not CLASS=PROBABILITY", cure="write --prior late=0.2,ontime=0.8")
+    return prior

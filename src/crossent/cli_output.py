@@ -1,0 +1,132 @@
+"""What the command line shows: results on stdout, files where asked, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import click
+
+from crossent.api import Report
+from crossent.errors import DataError, MissingExtra, UsageError
+
+PATIENCE = 1.0
+"""Seconds before progress is shown."""
+PAGE_PACKAGES = ("altair", "vl_convert", "jinja2")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where results go."""
+
+    as_json: bool
+    markdown: bool
+    html: str | None
+    state: str | None
+    quiet: bool
+
+    @classmethod
+    def taken_from(cls, options: dict[str, Any]) -> Outputs:
+        """The output options, removed from the others."""
+        return cls(**{name: options.pop(name) for name in ("as_json", "markdown", "html", "state", "quiet")})
+
+    def check(self) -> None:
+        """Raise before any work where an output cannot be written."""
+        if self.as_json and self.markdown:
+            raise UsageError("two-formats", "--json and --markdown both print to stdout", cure="choose one")
+        if self.html is not None and any(find_spec(package) is None for package in PAGE_PACKAGES):
+            raise MissingExtra("report", "the HTML page")
+        for path in (self.html, self.state):
+            folder = Path(path or ".").absolute().parent
+            if not folder.is_dir() or not os.access(folder, os.W_OK) or (path and Path(path).is_dir()):
+                raise DataError(
+                    "cannot-write",
+                    "cannot be written",
+                    file=path,
+                    cure="check that the folder exists, is writable and has space",
+                )
+
+    def write(self, report: Report) -> None:
+        """Print the results and write the files."""
+        if self.state is not None:
+            report.evaluation.save(self.state)
+        if self.html is not None:
+            report.save_html(self.html)
+        if self.as_json:
+            click.echo(json.dumps(report.to_dict(), indent=1, ensure_ascii=False, allow_nan=False))
+        elif self.markdown:
+            click.echo(report.to_markdown())
+        else:
+            self._print(report)
+        if self.html is not None and not self.quiet:
+            click.echo(f"page: {self.html}", err=True)
+
+    def _print(self, report: Report) -> None:
+        from rich.console import Console
+
+        from crossent.report import render_text
+
+        render_text(report.results, Console(file=sys.stdout, soft_wrap=False))
+
+
+class Progress:
+    """A progress bar on stderr for work that takes longer than a second, where stderr is a terminal."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._shown = sys.stderr.isatty() and not quiet
+        self._quiet = quiet
+        self._begun = time.monotonic()
+        self._rows = 0
+        self._total: int | None = None
+        self._bar: Any = None
+        self._task: Any = None
+        self._lock = threading.Lock()
+
+    def start(self, total: int | None) -> None:
+        """How many rows there are, where it is known."""
+        self._total = total
+
+    def advance(self, rows: int) -> None:
+        """Some rows are done."""
+        with self._lock:
+            self._rows += rows
+            if not self._shown or time.monotonic() - self._begun < PATIENCE:
+                return
+            if self._bar is None:
+                self._open()
+            self._bar.update(self._task, completed=self._rows, speed=self._speed())
+
+    def say(self, text: str) -> None:
+        """Something worth knowing while it runs."""
+        if not self._quiet:
+            click.echo(text, err=True)
+
+    def _speed(self) -> str:
+        return f"{self._rows / (time.monotonic() - self._begun) / 1e6:.1f} M rows/s"
+
+    def _open(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = (BarColumn(), TextColumn("{task.completed:,} rows"), TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
+        self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task("", total=self._total, speed="")
+        self._bar.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
