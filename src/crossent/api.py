@@ -128,7 +128,9 @@ def merge(*evaluations: Evaluation | str | os.PathLike[str], **reading: Any) -> 
     Errors: MergeError for evaluations of other models or options, or of the same rows.
     """
     if not evaluations:
-        raise MergeError("merge-nothing", "there is nothing to merge", cure="name at least one saved evaluation")
+        raise MergeError(
+            "merge-nothing", "there is nothing to merge", cure="name at least one saved evaluation"
+        )
     loaded = [e if isinstance(e, Evaluation) else Evaluation.load(e) for e in evaluations]
     total = loaded[0]
     for other in loaded[1:]:
@@ -160,7 +162,9 @@ def read_options(**options: Any) -> ReadOptions:
     unknown = sorted(set(options) - known)
     if unknown:
         raise UsageError(
-            "unknown-option", f"no option is named {', '.join(unknown)}", cure=f"choose from {', '.join(sorted(known))}"
+            "unknown-option",
+            f"no option is named {', '.join(unknown)}",
+            cure=f"choose from {', '.join(sorted(known))}",
         )
     if isinstance(options.get("classes"), str):
         options["classes"] = parse_classes(options["classes"])
@@ -180,7 +184,9 @@ def named(models: Mapping[str, object] | Sequence[object] | str | os.PathLike[st
     if isinstance(models, Mapping):
         if models and not any(_is_data(v) for v in models.values()):
             raise UsageError(
-                "not-models", "a dictionary must name models", cure="pass {'name': table, …}, or call evaluate(table)"
+                "not-models",
+                "a dictionary must name models",
+                cure="pass {'name': table, …}, or call evaluate(table)",
             )
         return {str(name): data for name, data in models.items()}
     items = [models] if isinstance(models, str | os.PathLike) else list(models)
@@ -190,11 +196,17 @@ def named(models: Mapping[str, object] | Sequence[object] | str | os.PathLike[st
         if len(set(names)) == len(names):
             return dict(zip(names, items, strict=True))
     twice = next(n for n in names if names.count(n) > 1)
-    raise UsageError("model-twice", f"{twice} is given twice", cure="give each model once, or names: name=FILE")
+    raise UsageError(
+        "model-twice", f"{twice} is given twice", cure="give each model once, or names: name=FILE"
+    )
 
 
 def _is_data(value: object) -> bool:
-    return isinstance(value, str | os.PathLike | Mapping) or hasattr(value, "__arrow_c_stream__") or isinstance(value, list | tuple)
+    return (
+        isinstance(value, str | os.PathLike | Mapping)
+        or hasattr(value, "__arrow_c_stream__")
+        or isinstance(value, list | tuple)
+    )
 
 
 def _parts(item: object, default: str) -> list[str]:

@@ -40,8 +40,17 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version.")
-@click.option("--verbose", is_flag=True, expose_value=False, help="With --version: show what computes the losses, too.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version.",
+)
+@click.option(
+    "--verbose", is_flag=True, expose_value=False, help="With --version: show what computes the losses, too."
+)
 def cli() -> None:
     """Judge predictions by cross-entropy, compare models on the same rows, and choose one.
 
@@ -154,7 +163,9 @@ def _reread(read: Callable[..., Report], options: dict[str, Any]) -> None:
 def _leave(result: Report, fail_if_worse: bool) -> None:
     gate = result.results.gate
     if fail_if_worse and gate is None:
-        raise UsageError("gate-without-baseline", "--fail-if-worse needs a baseline", cure="name it with --baseline")
+        raise UsageError(
+            "gate-without-baseline", "--fail-if-worse needs a baseline", cure="name it with --baseline"
+        )
     if fail_if_worse and gate is not None and gate.failed:
         click.echo(f"gate failed: {gate.sentence}", err=True)
         raise SystemExit(GATE_FAILED)
@@ -184,7 +195,10 @@ def main(arguments: list[str] | None = None) -> None:
         if os.environ.get("CROSSENT_DEBUG"):
             raise
         kind = type(error).__name__
-        code = _say(f"error: {kind}: {error} — this is a fault in crossent; CROSSENT_DEBUG=1 shows where [internal]", 1)
+        code = _say(
+            f"error: {kind}: {error} — this is a fault in crossent; CROSSENT_DEBUG=1 shows where [internal]",
+            1,
+        )
     raise SystemExit(code)
 
 

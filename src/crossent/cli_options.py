@@ -23,7 +23,9 @@ def _group(*options: Decorator) -> Decorator:
     return decorate
 
 
-def _pairs(_: click.Context, parameter: click.Parameter, values: Sequence[str]) -> tuple[tuple[str, str], ...]:
+def _pairs(
+    _: click.Context, parameter: click.Parameter, values: Sequence[str]
+) -> tuple[tuple[str, str], ...]:
     pairs = []
     for text in values:
         name, equals, value = text.partition("=")
@@ -81,20 +83,36 @@ selecting_options = _group(
 )  # fmt: skip
 
 reading_options = _group(
-    click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of intervals and tests."),
-    click.option("--prior", metavar="A=P,B=P,…", help="Class probabilities of the training data, for the skill."),
+    click.option(
+        "--level",
+        type=float,
+        default=0.95,
+        show_default=True,
+        help="Confidence level of intervals and tests.",
+    ),
+    click.option(
+        "--prior", metavar="A=P,B=P,…", help="Class probabilities of the training data, for the skill."
+    ),
 )
 
 computing_options = _group(
-    click.option("--threads", type=int, metavar="N", help="Threads [default: the processors]. Never changes a digit."),
-    click.option("--memory", type=int, metavar="MB", help="Memory for joining rows in different orders [default: 256]."),
+    click.option(
+        "--threads", type=int, metavar="N", help="Threads [default: the processors]. Never changes a digit."
+    ),
+    click.option(
+        "--memory", type=int, metavar="MB", help="Memory for joining rows in different orders [default: 256]."
+    ),
 )
 
 output_options = _group(
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables."),
     click.option("--markdown", is_flag=True, help="Print Markdown instead of tables."),
-    click.option("--html", metavar="PAGE", help="Write a page that needs nothing else. Needs crossent[report]."),
-    click.option("--state", metavar="FILE", help="Save the exact sums, for merge and report (.json or .json.gz)."),
+    click.option(
+        "--html", metavar="PAGE", help="Write a page that needs nothing else. Needs crossent[report]."
+    ),
+    click.option(
+        "--state", metavar="FILE", help="Save the exact sums, for merge and report (.json or .json.gz)."
+    ),
     click.option("--quiet", is_flag=True, help="No progress, no hints."),
 )
 
@@ -132,5 +150,7 @@ def parse_prior(text: str | None) -> dict[str, float] | None:
         except ValueError:
             equals = ""
         if not equals:
-            raise UsageError("bad-prior", f"{part!r} is not CLASS=PROBABILITY", cure="write --prior late=0.2,ontime=0.8")
+            raise UsageError(
+                "bad-prior", f"{part!r} is not CLASS=PROBABILITY", cure="write --prior late=0.2,ontime=0.8"
+            )
     return prior

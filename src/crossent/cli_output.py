@@ -117,7 +117,12 @@ class Progress:
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        columns = (BarColumn(), TextColumn("{task.completed:,} rows"), TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
+        columns = (
+            BarColumn(),
+            TextColumn("{task.completed:,} rows"),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+        )
         self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
         self._task = self._bar.add_task("", total=self._total, speed="")
         self._bar.start()

@@ -87,7 +87,8 @@ class Describer:
             calibration=self._calibration(name),
             tails=self._tails(name, worst),
             worst=tuple(
-                WorstRow(r.row, r.label, r.loss, math.exp(-r.loss), r.predicted) for r in worst.rows[:SHOWN_WORST]
+                WorstRow(r.row, r.label, r.loss, math.exp(-r.loss), r.predicted)
+                for r in worst.rows[:SHOWN_WORST]
             ),
             classes=classes,
             macro_mean=macro_mean([s.loss for s in classes]) if classes else None,

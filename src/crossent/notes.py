@@ -40,7 +40,8 @@ def _about_rows(results: Results) -> Iterator[Note]:
         )
     elif data.clusters is None and data.rows < FEW_ROWS:
         yield Note(
-            "few-rows", f"There are only {data.rows} rows: intervals and p-values rest on a normal approximation."
+            "few-rows",
+            f"There are only {data.rows} rows: intervals and p-values rest on a normal approximation.",
         )
     if data.class_rows is not None and sum(rows > 0 for rows in data.class_rows) == 1:
         yield Note("one-class", "All labels are the same: the base rate has no loss, and skill is undefined.")

@@ -102,7 +102,10 @@ def _understand(
         opened = dict.fromkeys(columns, source)
         per_model = [replace(options, prob=column) for column in columns]
     else:
-        opened = {name: open_source(data, name=_source_name(name, data), format=format) for name, data in inputs.items()}
+        opened = {
+            name: open_source(data, name=_source_name(name, data), format=format)
+            for name, data in inputs.items()
+        }
         per_model = [options] * len(opened)
     layouts = [understand(source, mine) for source, mine in zip(opened.values(), per_model, strict=True)]
     return opened, layouts, per_model
@@ -112,13 +115,17 @@ def _source_name(name: str, data: object) -> str | None:
     return None if isinstance(data, str | os.PathLike | list | tuple) else name
 
 
-def _classes(layouts: Sequence[Layout], sources: Sequence[Source], options: ReadOptions) -> tuple[str, ...] | None:
+def _classes(
+    layouts: Sequence[Layout], sources: Sequence[Source], options: ReadOptions
+) -> tuple[str, ...] | None:
     """All classes in order; where only the positive one is named, the other is the other label."""
     classes = common_classes(layouts, sources)
     if classes is None or any(layout.shape != "single" for layout in layouts):
         if classes is not None and options.positive is not None and options.positive not in classes:
             raise UsageError(
-                "unknown-positive", f"no class is named {options.positive}", cure=f"choose from {', '.join(classes)}"
+                "unknown-positive",
+                f"no class is named {options.positive}",
+                cure=f"choose from {', '.join(classes)}",
             )
         return classes
     label = layouts[0].label
@@ -138,7 +145,9 @@ def _intersect(
 ) -> tuple[list[Model], tuple[tuple[str, int], ...]]:
     if options.unit is not None or models[0].id_type is None:
         raise UsageError(
-            "intersect-needs-ids", "rows can be intersected only by row id", cure="name the row id column with --id"
+            "intersect-needs-ids",
+            "rows can be intersected only by row id",
+            cure="name the row id column with --id",
         )
     return common_rows(models, options.where, folder, run.memory)
 
@@ -172,7 +181,9 @@ def _job(
         bytes=options.bytes is not None,
     )
     known = None if classes is None else Classes(classes, options.unknown_label)
-    return Job(models, options, known, scorings, spec, run.threads, run.memory, run.progress or (lambda rows: None))
+    return Job(
+        models, options, known, scorings, spec, run.threads, run.memory, run.progress or (lambda rows: None)
+    )
 
 
 def _scoring(
@@ -187,7 +198,13 @@ def _scoring(
         positive = classes.index(model.layout.classes[0])
     companions = tuple(losses.get(name) for name in others)
     return Scoring(
-        loss, companions, classes, positive, _events(classes, model, options), options.floor, options.renormalise
+        loss,
+        companions,
+        classes,
+        positive,
+        _events(classes, model, options),
+        options.floor,
+        options.renormalise,
     )
 
 
@@ -221,7 +238,9 @@ def _check_weights(state: State, job: Job) -> None:
         )
 
 
-def _setup(job: Job, per_model: Sequence[ReadOptions], dropped: tuple[tuple[str, int], ...], loss: str) -> Setup:
+def _setup(
+    job: Job, per_model: Sequence[ReadOptions], dropped: tuple[tuple[str, int], ...], loss: str
+) -> Setup:
     options, first = job.options, job.models[0]
     classes = None if job.classes is None else job.classes.names
     scoring = job.scorings[first.name]

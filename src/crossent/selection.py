@@ -35,7 +35,9 @@ class Rule:
     def check(self, names: Sequence[str]) -> None:
         """Raise UsageError where the rule cannot be applied to these models."""
         if self.name not in RULES:
-            raise UsageError("unknown-rule", f"no rule is named {self.name!r}", cure=f"choose {', '.join(RULES)}")
+            raise UsageError(
+                "unknown-rule", f"no rule is named {self.name!r}", cure=f"choose {', '.join(RULES)}"
+            )
         if self.name == "one-se" and not self.complexity:
             raise UsageError(
                 "no-complexity",
@@ -196,4 +198,6 @@ def _gate(
     )
     worse = difference.difference.value
     failed = difference.verdict == "worse" or worse == math.inf or math.isnan(worse)
-    return Gate(reading.baseline, candidate, difference, failed, gate_sentence(difference, failed, reading.level))
+    return Gate(
+        reading.baseline, candidate, difference, failed, gate_sentence(difference, failed, reading.level)
+    )

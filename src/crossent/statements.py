@@ -28,7 +28,11 @@ def gate_sentence(difference: Difference, failed: bool, level: float) -> str:
         return f"{names}: worse by {amount} (p = {p_value(difference.p)}); the gate fails."
     if difference.verdict == "better":
         return f"{names}: better, {amount} (p = {p_value(difference.p)})."
-    detectable = "" if difference.detectable is None else f"; a difference of {plain(difference.detectable)} would have shown"
+    detectable = (
+        ""
+        if difference.detectable is None
+        else f"; a difference of {plain(difference.detectable)} would have shown"
+    )
     return f"{names}: not shown to be worse at {plain(100 * level, 0)} %, {amount}{detectable}."
 
 
@@ -133,8 +137,11 @@ def _choice(results: Results) -> str:
         return ""
     if results.rule == "one-se":
         return f"By the paired one-standard-error rule the choice is {results.chosen}, the simplest model within one standard error of the best."
-    members = results.comparison.confidence_set.members if results.comparison and results.comparison.confidence_set else ()
+    members = (
+        results.comparison.confidence_set.members
+        if results.comparison and results.comparison.confidence_set
+        else ()
+    )
     if not members:
         return f"A model confidence set cannot be formed; the choice is {results.chosen}."
     return f"The model confidence set holds {listed(members)}; the choice is {results.chosen}."
-

@@ -68,7 +68,9 @@ class _Integers:
         return numerator / ((e * e) << PRODUCT_UNIT)
 
 
-def cluster_summary(evaluation: Evaluation, names: Sequence[str], by: str, column: str = "loss") -> LossSummary:
+def cluster_summary(
+    evaluation: Evaluation, names: Sequence[str], by: str, column: str = "loss"
+) -> LossSummary:
     """Means with clusters as independent units: `column` is "loss" or a companion.
 
     Raises DataError where the models do not have the same clusters, or not the same rows or bytes in one.
@@ -110,7 +112,9 @@ def _exposure(table: KeyedSums, by: str) -> Floats:
     return table.floats("weight" if "weight" in table.columns else "rows")
 
 
-def _check_same_clusters(evaluation: Evaluation, names: Sequence[str], tables: Sequence[KeyedSums], by: str) -> None:
+def _check_same_clusters(
+    evaluation: Evaluation, names: Sequence[str], tables: Sequence[KeyedSums], by: str
+) -> None:
     column = evaluation.setup.cluster_column
     first = tables[0]
     for name, table in zip(names[1:], tables[1:], strict=True):
