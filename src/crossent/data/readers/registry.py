@@ -14,7 +14,7 @@ from crossent.data.readers.contract import FileReader
 from crossent.errors import DataError, UsageError
 
 Opener = Callable[[Path], FileReader]
-O = TypeVar("O", bound=Opener)  # noqa: E741 - the usual name of a type variable for its bound
+T = TypeVar("T", bound=Opener)
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Format:
 _FORMATS: dict[str, Format] = {}
 
 
-def register_reader(name: str, suffixes: Sequence[str]) -> Callable[[O], O]:
+def register_reader(name: str, suffixes: Sequence[str]) -> Callable[[T], T]:
     """Decorator: a class or function that takes a path and gives a `FileReader` reads the format `name`.
 
     Errors: `UsageError` (duplicate-format) if the name or a suffix already belongs to another reader.
     """
 
-    def register(opener: O) -> O:
+    def register(opener: T) -> T:
         new = Format(name, tuple(suffix.lower() for suffix in suffixes), opener)
         for known in _FORMATS.values():
             shared = set(known.suffixes) & set(new.suffixes)
