@@ -128,14 +128,19 @@ LAYERS: dict[str, set[str]] = {
     "runs": {"data", "engines", "evaluation", "results"},
     "summaries": {"evaluation", "accumulators", "statistics"},
     "describing": {"summaries", "evaluation", "statistics", "results"},
-    "selection": {"runs", "describing", "evaluation", "statistics", "results"},
-    "report": {"results", "selection", "evaluation"},
+    "notes": {"evaluation", "results", "report"},
+    "statements": {"results", "report"},
+    "selection": {"describing", "notes", "statements", "evaluation", "statistics", "results"},
+    "report": {"results"},
+    "api": {"runs", "selection", "evaluation", "report"},
     "testing": {"losses", "data", "accumulators"},
-    "cli": {"crossent"},
-    "crossent": {"selection", "information", "report"},
+    "crossent": {"api", "information", "evaluation"},
+    "cli_options": {"api"},
+    "cli_output": {"api", "report"},
+    "cli": {"api", "cli_options", "cli_output", "crossent"},
 }
-"""Part → the parts below it. It may use those, whatever they may use, and `errors`. `crossent` is the package
-itself, that is, the public names."""
+"""Part → the parts below it. It may use those, whatever they may use, and `errors`; the command line only the
+parts named. `crossent` is the package itself, that is, the public names."""
 
 
 def part_of(module: str) -> str:
@@ -145,7 +150,7 @@ def part_of(module: str) -> str:
 
 def may_use(part: str) -> set[str]:
     below = LAYERS[part]
-    return {part, "errors"}.union(below, *(may_use(lower) for lower in below if part != "cli"))
+    return {part, "errors"}.union(below, *(may_use(lower) for lower in below if not part.startswith("cli")))
 
 
 def module_name(path: Path) -> str:
@@ -180,7 +185,7 @@ def test_imports_go_one_way(path: Path) -> None:
 
 def test_layers_have_no_cycle() -> None:
     assert all(may_use(part) for part in LAYERS)  # a cycle would recurse without end
-    assert "cli" not in may_use("crossent")
+    assert not any(part.startswith("cli") for part in may_use("crossent"))
 
 
 # --- the public face --------------------------------------------------------------------------------------
