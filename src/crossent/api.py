@@ -104,9 +104,9 @@ def select(
     """Compare the predictions of several models on the same rows, and choose one.
 
     `models` maps names to data (see `evaluate`), or lists paths named by their file names; with `columns`,
-    each of these columns of the one table is a model's probability of the class `positive`. Rows are paired by
-    row id where there is one. `rule` is "best", "one-se" or "mcs"; `complexity` names the models from simplest
-    to most complex; `baseline` names the model that the chosen one must not be worse than.
+    each of these columns of the one table is a model's probability of the class `positive`. Rows are paired
+    by row id where there is one. `rule` is "best", "one-se" or "mcs"; `complexity` names the models from
+    simplest to most complex; `baseline` names the model that the chosen one must not be worse than.
 
     Errors: DataError, UsageError.
 

@@ -71,8 +71,8 @@ def cli() -> None:
 def evaluate(file: tuple[str, ...], **options: Any) -> None:
     """Evaluate one model: loss with standard error, calibration, tails, classes, groups.
 
-    FILE is a Parquet, Arrow, CSV, TSV, JSON Lines or NPZ file, a folder of files or a pattern; several are read
-    as one. The prediction columns are p_<class>, z_<class> (logits) or a list column; see the documentation.
+    FILE is a Parquet, Arrow, CSV, TSV, JSON Lines or NPZ file, a folder of files or a pattern; several are
+    read as one. The prediction columns are p_<class>, z_<class> (logits) or a list column; see the documentation.
     """
     from crossent.api import named
 
@@ -92,8 +92,8 @@ def evaluate(file: tuple[str, ...], **options: Any) -> None:
 def select(file: tuple[str, ...], **options: Any) -> None:
     """Compare models on the same rows and choose one.
 
-    Each FILE holds one model's predictions and is named by its file name, or by NAME. Rows are paired by row id.
-    With --model, the columns named are the models of the one FILE.
+    Each FILE holds one model's predictions and is named by its file name, or by NAME. Rows are paired by row
+    id. With --model, the columns named are the models of the one FILE.
     """
     inputs = model_inputs(file)
     baseline = options.pop("baseline")

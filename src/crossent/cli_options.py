@@ -41,46 +41,98 @@ def _names(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str
 
 data_options = _group(
     click.option("--label", metavar="COLUMN", help="Label column [default: label, y_true, y or target]."),
-    click.option("--id", metavar="COLUMN", help="Row id column, by which models are paired [default: row_id or id]."),
+    click.option(
+        "--id", metavar="COLUMN", help="Row id column, by which models are paired [default: row_id or id]."
+    ),
     click.option("--weight", metavar="COLUMN", help="Column of row weights."),
-    click.option("--cluster", metavar="COLUMN", help="Column of clusters: rows of one cluster are not independent."),
-    click.option("--group", "groups", metavar="COLUMN", multiple=True, help="Also show the loss by this column. Repeatable."),
-    click.option("--where", metavar="COLUMN=VALUE", multiple=True, callback=_pairs, help="Use only these rows. Repeatable."),
-    click.option("--unit", metavar="COLUMN", help="Pair by this column (documents, say), where rows do not correspond."),
+    click.option(
+        "--cluster", metavar="COLUMN", help="Column of clusters: rows of one cluster are not independent."
+    ),
+    click.option(
+        "--group",
+        "groups",
+        metavar="COLUMN",
+        multiple=True,
+        help="Also show the loss by this column. Repeatable.",
+    ),
+    click.option(
+        "--where",
+        metavar="COLUMN=VALUE",
+        multiple=True,
+        callback=_pairs,
+        help="Use only these rows. Repeatable.",
+    ),
+    click.option(
+        "--unit", metavar="COLUMN", help="Pair by this column (documents, say), where rows do not correspond."
+    ),
     click.option("--bytes", metavar="COLUMN", help="Column of bytes: show bits per byte."),
     click.option(
         "--kind",
         type=click.Choice(["probs", "logits", "log_probs", "label_logprob"]),
         help="What the prediction columns hold [default: as their names say].",
     ),
-    click.option("--prob", metavar="COLUMN", help="The one prediction column: a list, or the probability of --positive."),
-    click.option("--prefix", metavar="TEXT", help="What prediction columns begin with [default: p_, z_, lp_ …]."),
+    click.option(
+        "--prob",
+        metavar="COLUMN",
+        help="The one prediction column: a list, or the probability of --positive.",
+    ),
+    click.option(
+        "--prefix", metavar="TEXT", help="What prediction columns begin with [default: p_, z_, lp_ …]."
+    ),
     click.option("--classes", metavar="A,B,…|0..99", help="Class names of a list column, in its order."),
     click.option("--positive", metavar="CLASS", help="The class a single column gives the probability of."),
     click.option(
-        "--unknown-label", type=click.Choice(["error", "zero"]), default="error", show_default=True,
+        "--unknown-label",
+        type=click.Choice(["error", "zero"]),
+        default="error",
+        show_default=True,
         help="A label that names no class: an error, or given probability 0.",
     ),
     click.option(
-        "--on-missing", type=click.Choice(["error", "intersect"]), default="error", show_default=True,
+        "--on-missing",
+        type=click.Choice(["error", "intersect"]),
+        default="error",
+        show_default=True,
         help="Rows that not every model has: an error, or left out and reported.",
     ),
     click.option("--renormalise", is_flag=True, help="Divide each row's probabilities by their sum."),
-    click.option("--floor", type=float, metavar="P", help="Clip probabilities to [P, 1 − P] [default: not at all]."),
-    click.option("--loss", default="log_loss", show_default=True, metavar="NAME", help="The headline: log_loss, brier or zero_one."),
+    click.option(
+        "--floor", type=float, metavar="P", help="Clip probabilities to [P, 1 − P] [default: not at all]."
+    ),
+    click.option(
+        "--loss",
+        default="log_loss",
+        show_default=True,
+        metavar="NAME",
+        help="The headline: log_loss, brier or zero_one.",
+    ),
     click.option("--format", metavar="NAME", help="File format, where the suffix does not say it."),
-)  # fmt: skip
+)
 
 selecting_options = _group(
-    click.option("--model", metavar="COLUMN", multiple=True, help="A column of the one FILE that is a model. Repeatable."),
     click.option(
-        "--rule", type=click.Choice(["best", "one-se", "mcs"]), default="best", show_default=True,
+        "--model",
+        metavar="COLUMN",
+        multiple=True,
+        help="A column of the one FILE that is a model. Repeatable.",
+    ),
+    click.option(
+        "--rule",
+        type=click.Choice(["best", "one-se", "mcs"]),
+        default="best",
+        show_default=True,
         help="Lowest loss, simplest within one standard error, or by the model confidence set.",
     ),
-    click.option("--complexity", metavar="A,B,…", callback=_names, help="The models from simplest to most complex."),
-    click.option("--baseline", metavar="[NAME=]FILE", help="A model that the chosen one must not be worse than."),
-    click.option("--fail-if-worse", is_flag=True, help="Exit with 3 if the chosen model is worse than the baseline."),
-)  # fmt: skip
+    click.option(
+        "--complexity", metavar="A,B,…", callback=_names, help="The models from simplest to most complex."
+    ),
+    click.option(
+        "--baseline", metavar="[NAME=]FILE", help="A model that the chosen one must not be worse than."
+    ),
+    click.option(
+        "--fail-if-worse", is_flag=True, help="Exit with 3 if the chosen model is worse than the baseline."
+    ),
+)
 
 reading_options = _group(
     click.option(

@@ -144,7 +144,8 @@ class Evaluation:
         if self.names != other.names or not self.setup.same_question(other.setup) or self.spec != other.spec:
             raise MergeError(
                 "merge-different",
-                f"the evaluations differ in models ({', '.join(self.names)}; {', '.join(other.names)}) or options",
+                f"the evaluations differ in options or models "
+                f"({', '.join(self.names)}; {', '.join(other.names)})",
                 cure="evaluate all parts with the same models, columns and options",
             )
         self._check_disjoint(other)

@@ -23,20 +23,21 @@ def _about_rows(results: Results) -> Iterator[Note]:
     if data.pairing == "position":
         yield Note(
             "paired-by-position",
-            "The files have no row id: rows were paired by position, after checking that all have the same labels "
-            "in the same order.",
+            "The files have no row id: rows were paired by position, after checking that all have the same "
+            "labels in the same order.",
         )
     for model, rows in data.dropped:
         if rows:
             yield Note(
                 "rows-left-out",
-                f"{count(rows)} rows of {model} were left out because not every model has them (on-missing=intersect).",
+                f"{count(rows)} rows of {model} were left out because not every model has them "
+                "(on-missing=intersect).",
             )
     if data.clusters is not None and data.clusters < FEW_CLUSTERS:
         yield Note(
             "few-clusters",
-            f"There are only {data.clusters} clusters: clustered standard errors are too small on average with fewer "
-            f"than about {FEW_CLUSTERS}.",
+            f"There are only {data.clusters} clusters: with fewer than about {FEW_CLUSTERS}, clustered standard "
+            "errors are too small on average.",
         )
     elif data.clusters is None and data.rows < FEW_ROWS:
         yield Note(
@@ -61,18 +62,19 @@ def _about_models(results: Results, evaluation: Evaluation) -> Iterator[Note]:
             yield Note(
                 "outside-unit-interval",
                 f"{count(quality.entries_below_zero)} probabilities of {model.name} lie below 0 and "
-                f"{count(quality.entries_above_one)} above 1, within the tolerance: they were used as they are, and a "
-                "loss can be below 0.",
+                f"{count(quality.entries_above_one)} above 1, within the tolerance: they were used as they "
+                "are, and a loss can be below 0.",
             )
         if quality.unknown_labels:
             yield Note(
                 "unknown-labels",
-                f"{count(quality.unknown_labels)} labels name no class of {model.name}; as chosen, they count as given "
-                "probability 0.",
+                f"{count(quality.unknown_labels)} labels name no class of {model.name}; as chosen, they count as "
+                "given probability 0.",
             )
         empty = evaluation.accumulated(model.name, "quality").counts.get("rows_without_sum", 0)
         if empty:
             yield Note(
                 "rows-without-sum",
-                f"{count(empty)} rows of {model.name} sum to 0 and cannot be renormalised: their label has probability 0.",
+                f"{count(empty)} rows of {model.name} sum to 0 and cannot be renormalised: their label has "
+                "probability 0.",
             )

@@ -23,10 +23,11 @@ RULES = ("best", "one-se", "mcs")
 
 @dataclass(frozen=True)
 class Rule:
-    """How to choose: "best" (lowest loss), "one-se" (the simplest model whose paired difference to the best is
-    within one standard error of that difference; Breiman et al. 1984) or "mcs" (the simplest member of the
-    model confidence set). `complexity` names the models from simplest to most complex; without it "mcs" takes
-    the member with the lowest loss.
+    """How to choose: "best" (lowest loss), "one-se" or "mcs".
+
+    "one-se" takes the simplest model whose paired difference to the best is within one standard error of that
+    difference (Breiman et al. 1984), "mcs" the simplest member of the model confidence set. `complexity` names
+    the models from simplest to most complex; without it "mcs" takes the member with the lowest loss.
     """
 
     name: str = "best"
@@ -54,7 +55,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Reading:
-    """How results are read from an evaluation: everything that can be changed without reading the data again."""
+    """How results are read from an evaluation: all that can change without reading the data again."""
 
     level: float = 0.95
     rule: Rule = Rule()
@@ -113,7 +114,7 @@ def _unit(describer: Describer, unit: str) -> str:
 
 
 def _ranking(evaluation: Evaluation, summary: LossSummary) -> list[tuple[str, int]]:
-    """(model, rank) from lowest to highest loss; infinite ones share the last rank, fewest infinite rows first."""
+    """(model, rank), lowest loss first; infinite ones share the last rank, fewest infinite rows first."""
     infinite = {n: int(m.infinite[m.names.index(n), m.names.index(n)]) for n, m in evaluation.moments.items()}
     loss = dict(zip(summary.names, summary.mean.tolist(), strict=True))
     ordered = sorted(summary.names, key=lambda n: (loss[n], infinite[n], n))

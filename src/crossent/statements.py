@@ -66,7 +66,8 @@ def _one_model(results: Results) -> Iterable[str]:
         )
     for skill in model.skill:
         if math.isfinite(skill.skill.value):
-            yield f"It removes {plain(100 * skill.skill.value, 1)} % of the loss of the {skill.reference}, {plain(skill.base)}."
+            removed = plain(100 * skill.skill.value, 1)
+            yield f"It removes {removed} % of the loss of the {skill.reference}, {plain(skill.base)}."
     yield from _calibration(model)
 
 
@@ -136,7 +137,10 @@ def _choice(results: Results) -> str:
     if results.rule in (None, "best") or results.chosen is None:
         return ""
     if results.rule == "one-se":
-        return f"By the paired one-standard-error rule the choice is {results.chosen}, the simplest model within one standard error of the best."
+        return (
+            f"By the paired one-standard-error rule the choice is {results.chosen}, the simplest model within one "
+            "standard error of the best."
+        )
     members = (
         results.comparison.confidence_set.members
         if results.comparison and results.comparison.confidence_set

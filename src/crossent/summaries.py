@@ -122,8 +122,7 @@ def _check_same_clusters(
         if here or there:
             raise DataError(
                 "clusters-differ",
-                f"{len(here)} values of {column} are only in {name} ({', '.join(sorted(here)[:3]) or 'none'}), "
-                f"{len(there)} only in {names[0]} ({', '.join(sorted(there)[:3]) or 'none'})",
+                f"values of {column} only here: {_some(here)}; only in {names[0]}: {_some(there)}",
                 file=name,
                 column=column,
                 cure="every model must be judged on the same units",
@@ -133,14 +132,19 @@ def _check_same_clusters(
         mine, theirs = _exposure(first, by), _exposure(table, by)
         if not np.array_equal(mine, theirs):
             at = int(np.flatnonzero(mine != theirs)[0])
+            what = "bytes" if by == BYTES else "rows"
             raise DataError(
                 "exposure-differs",
-                f"{column} {first.sorted_keys()[at]} has {theirs[at]:g} {'bytes' if by == BYTES else 'rows'} here, "
-                f"{mine[at]:g} in {names[0]}",
+                f"{column} {first.sorted_keys()[at]} has {theirs[at]:g} {what} here, {mine[at]:g} in {names[0]}",
                 file=name,
                 column=evaluation.setup.bytes_column if by == BYTES else column,
                 cure="the models must cover the same text: count the bytes of the same documents",
             )
+
+
+def _some(keys: set[str]) -> str:
+    shown = ", ".join(sorted(keys)[:3])
+    return f"{len(keys)} ({shown})" if keys else "none"
 
 
 @dataclass(frozen=True)
@@ -161,14 +165,14 @@ def floor_losses(evaluation: Evaluation, name: str) -> dict[str, FloorLoss]:
     found = {}
     for floor, change in floors.changes.items():
         # Σwℓ is kept in units of 2**-1074, products in units of 2**-2148
-        l = moments.gram[0, index] + (change.sums["l"] << (PRODUCT_UNIT // 2))
+        loss_sum = moments.gram[0, index] + (change.sums["l"] << (PRODUCT_UNIT // 2))
         wl = moments.gram[min(weight, index), max(weight, index)] + change.sums["wl"]
         ll = moments.gram[index, index] + change.sums["ll"]
         e, ww = first.total_exposure, moments.gram[weight, weight]
-        variance = (e * e * ll - 2 * e * l * wl + l * l * ww) / ((e * e) << PRODUCT_UNIT)
+        variance = (e * e * ll - 2 * e * loss_sum * wl + loss_sum * loss_sum * ww) / ((e * e) << PRODUCT_UNIT)
         n = moments.rows
         scale = n / (n - 1) / to_float(e, PRODUCT_UNIT) ** 2 if n > 1 else np.nan
-        loss = estimate(l / e, variance * scale, n)
+        loss = estimate(loss_sum / e, variance * scale, n)
         found[floor] = FloorLoss(change.rows, loss, _clustered_floor(evaluation, name, change.clusters))
     return found
 
