@@ -51,6 +51,9 @@ class Report:
 
         return render_markdown(self.results)
 
+    _repr_markdown_ = to_markdown
+    """What a notebook shows."""
+
     def to_html(self) -> str:
         """The results as one self-contained page. Needs the extra `report`."""
         from crossent.report import render_html

@@ -125,7 +125,8 @@ class Evaluation:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Evaluation:
         """The evaluation written by `to_dict`."""
-        spec = Spec(**{k: tuple(v) if isinstance(v, list) else v for k, v in data["spec"].items()})
+        plain: dict[str, Any] = {k: _tuples(v) for k, v in data["spec"].items()}
+        spec = Spec(**plain)
         models = {}
         for name, saved in data["models"].items():
             accumulators = {k: a for k, a in new_states(spec).items() if k in saved}

@@ -36,8 +36,8 @@ def _about_rows(results: Results) -> Iterator[Note]:
     if data.clusters is not None and data.clusters < FEW_CLUSTERS:
         yield Note(
             "few-clusters",
-            f"There are only {data.clusters} clusters: with fewer than about {FEW_CLUSTERS}, clustered standard "
-            "errors are too small on average.",
+            f"There are only {data.clusters} clusters: with fewer than about {FEW_CLUSTERS}, clustered "
+            "standard errors are too small on average.",
         )
     elif data.clusters is None and data.rows < FEW_ROWS:
         yield Note(
@@ -68,8 +68,8 @@ def _about_models(results: Results, evaluation: Evaluation) -> Iterator[Note]:
         if quality.unknown_labels:
             yield Note(
                 "unknown-labels",
-                f"{count(quality.unknown_labels)} labels name no class of {model.name}; as chosen, they count as "
-                "given probability 0.",
+                f"{count(quality.unknown_labels)} labels name no class of {model.name}; as chosen, they count "
+                "as given probability 0.",
             )
         empty = evaluation.accumulated(model.name, "quality").counts.get("rows_without_sum", 0)
         if empty:

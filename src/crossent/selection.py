@@ -26,8 +26,8 @@ class Rule:
     """How to choose: "best" (lowest loss), "one-se" or "mcs".
 
     "one-se" takes the simplest model whose paired difference to the best is within one standard error of that
-    difference (Breiman et al. 1984), "mcs" the simplest member of the model confidence set. `complexity` names
-    the models from simplest to most complex; without it "mcs" takes the member with the lowest loss.
+    difference (Breiman et al. 1984), "mcs" the simplest member of the model confidence set. `complexity`
+    names the models from simplest to most complex; without it "mcs" takes the member with the lowest loss.
     """
 
     name: str = "best"

@@ -25,15 +25,20 @@ def gate_sentence(difference: Difference, failed: bool, level: float) -> str:
         return f"{names}: {state}."
     amount = with_error(difference.difference, sign=True)
     if failed:
-        return f"{names}: worse by {amount} (p = {p_value(difference.p)}); the gate fails."
+        return f"{names}: worse by {amount} ({_p(difference)}); the gate fails."
     if difference.verdict == "better":
-        return f"{names}: better, {amount} (p = {p_value(difference.p)})."
+        return f"{names}: better, {amount} ({_p(difference)})."
     detectable = (
         ""
         if difference.detectable is None
         else f"; a difference of {plain(difference.detectable)} would have shown"
     )
     return f"{names}: not shown to be worse at {plain(100 * level, 0)} %, {amount}{detectable}."
+
+
+def _p(difference: Difference) -> str:
+    text = p_value(difference.p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
 def listed(names: Iterable[str]) -> str:
@@ -106,7 +111,7 @@ def _best(results: Results, finite: Sequence[ModelResult]) -> str:
     assert results.comparison is not None
     close = [d for d in results.comparison.differences if d.verdict in ("not told apart", "identical")]
     if not close:
-        return f"{sentence}; it can be told apart from every other model with finite loss."
+        return f"{sentence}, and can be told apart from every other model."
     shown = [f"{d.model} ({with_error(d.difference, sign=True)})" for d in close[:4]]
     rest = f" and {len(close) - 4} more" if len(close) > 4 else ""
     return f"{sentence}; {listed(shown)}{rest} cannot be told apart from it."
@@ -138,8 +143,8 @@ def _choice(results: Results) -> str:
         return ""
     if results.rule == "one-se":
         return (
-            f"By the paired one-standard-error rule the choice is {results.chosen}, the simplest model within one "
-            "standard error of the best."
+            f"By the paired one-standard-error rule the choice is {results.chosen}, the simplest model within "
+            "one standard error of the best."
         )
     members = (
         results.comparison.confidence_set.members

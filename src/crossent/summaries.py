@@ -135,7 +135,7 @@ def _check_same_clusters(
             what = "bytes" if by == BYTES else "rows"
             raise DataError(
                 "exposure-differs",
-                f"{column} {first.sorted_keys()[at]} has {theirs[at]:g} {what} here, {mine[at]:g} in {names[0]}",
+                f"{theirs[at]:g} {what} of {first.sorted_keys()[at]}, but {mine[at]:g} in {names[0]}",
                 file=name,
                 column=evaluation.setup.bytes_column if by == BYTES else column,
                 cure="the models must cover the same text: count the bytes of the same documents",

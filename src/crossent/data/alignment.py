@@ -146,7 +146,7 @@ def label_mismatch(first: Model, model: Model, file: str, row: int, mine: str, t
 
 def _label(facts: Facts, row: int) -> str:
     assert facts.label_text is not None
-    return facts.label_text.values[facts.label_text.codes[row]]
+    return facts.label_text.values[int(facts.label_text.codes[row])]
 
 
 def _same_numbers(
