@@ -68,8 +68,8 @@ def _about_models(results: Results, evaluation: Evaluation) -> Iterator[Note]:
         if quality.unknown_labels:
             yield Note(
                 "unknown-labels",
-                f"{count(quality.unknown_labels)} labels name no class of {model.name}; as chosen, they count "
-                "as given probability 0.",
+                f"{count(quality.unknown_labels)} labels name no class of {model.name}; as chosen, they "
+                "count as given probability 0.",
             )
         empty = evaluation.accumulated(model.name, "quality").counts.get("rows_without_sum", 0)
         if empty:

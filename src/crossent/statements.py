@@ -143,8 +143,8 @@ def _choice(results: Results) -> str:
         return ""
     if results.rule == "one-se":
         return (
-            f"By the paired one-standard-error rule the choice is {results.chosen}, the simplest model within "
-            "one standard error of the best."
+            f"By the paired one-standard-error rule the choice is {results.chosen}, the simplest model "
+            "within one standard error of the best."
         )
     members = (
         results.comparison.confidence_set.members
