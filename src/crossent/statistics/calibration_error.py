@@ -65,7 +65,9 @@ def reliability_from_cells(
     0 and variance exactly V. Its law is taken as that of W/m · (B − m c̄) with B binomial(m, c̄) and
     m = c̄(1−c̄)W²/V, which has the same variance; m is the number of rows where all weights and confidences
     are equal, and never below 1. So E|X| = sqrt(V) · E|B − m c̄| / sd(B), the factor by de Moivre's formula:
-    sqrt(2/π) for large m. For a bin with a single row E|X| is 2w c(1−c), exactly.
+    sqrt(2/π) for large m. For a bin with a single row E|X| is 2w c(1−c), exactly. By simulation the
+    expected error is within 2 % without weights; with weights that vary by 70 % it is up to 10 % high at n = 50
+    and within 5 % at n = 500.
 
     Source: Naeini, Cooper & Hauskrecht 2015 (AAAI); its bias, Roelofs et al. 2022, arXiv:2012.08668;
     mean absolute deviation, Diaconis & Zabell 1991, doi:10.1214/ss/1177011699.
@@ -139,8 +141,12 @@ def _band(size: Floats, p: Floats, variance: Floats) -> tuple[Floats, Floats]:
 
 
 def _quantile(q: float, n: Floats, p: Floats) -> Floats:
-    """Smallest k with P(B ≤ k) ≥ q; the continuous inverse may be one too high at a step."""
-    k = np.ceil(special.bdtrik(q, n, p))
-    below = np.maximum(k - 1, 0)
-    quantile: Floats = np.where(special.bdtr(below, n, p) >= q, below, k)
-    return quantile
+    """Smallest k with P(B ≤ k) ≥ q, by bisection on whole numbers."""
+    below, k = np.full_like(n, -1.0), n.copy()
+    while (unsure := k - below > 1).any():
+        middle = np.floor((below + k) / 2)
+        # P(B ≤ m) = I_{1−p}(n − m, m + 1)
+        reached = special.betainc(n - middle, middle + 1, 1 - p) >= q
+        k = np.where(unsure & reached, middle, k)
+        below = np.where(unsure & ~reached, middle, below)
+    return k

@@ -131,7 +131,7 @@ def _difference(
     infinite: InfiniteCounts | None,
 ) -> Difference:
     a, b = _position(summary, model), _position(summary, reference)
-    gap = estimate(float(summary.mean[a] - summary.mean[b]), float(variance[a, b]), summary.units)
+    gap = estimate(float(summary.mean[a]) - float(summary.mean[b]), float(variance[a, b]), summary.units)
     finite = bool(summary.finite[a] and summary.finite[b])
     n_infinite, of_finite = (0, None) if finite else _infinite_rows(infinite, model, reference)
     detectable = None

@@ -4,8 +4,8 @@ The smallest true difference found with probability `power` by a two-sided test 
 
     δ = (t_{1−α/2} + t_{power}) · SE ,   α = 1 − level,
 
-with Student's t (normal for known variance). Power is then within 0.006 of the wanted 0.8 from 5 degrees of
-freedom on; with 1 or 2 it is 0.73 and 0.77.
+with Student's t (normal for known variance). At the levels 0.9 and 0.95 the power is within 0.007 of
+the wanted 0.8 from 5 degrees of freedom on; with 1 or 2 it is 0.73 and 0.77.
 """
 
 from __future__ import annotations
