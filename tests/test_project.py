@@ -303,6 +303,20 @@ def test_commands_shown_in_a_page_exist(page: Path) -> None:
         assert not unknown, f"{line}: no option {unknown}"
 
 
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if PYTHON.search(p.read_text(encoding="utf-8"))], ids=relative
+)
+def test_python_shown_in_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for code in PYTHON.findall(page.read_text(encoding="utf-8")):
+        exec(compile(code, str(page), "exec"), names)
+
+
 def test_the_readme_shows_commands() -> None:
     assert ROOT / "README.md" in known_pages()
 
