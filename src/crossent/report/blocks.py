@@ -169,7 +169,9 @@ def numbers_of(chart: Chart) -> Table:
         case ReliabilityChart():
             names = ("weight", "predicted", "observed", "expected 95 %")
             rows = [_bin(b) for b in chart.bins]
-    return _numbers(chart, Column("", key=True), names, rows)
+    return _numbers(
+        chart, Column("bin" if isinstance(chart, ReliabilityChart) else "row", key=True), names, rows
+    )
 
 
 def _interval(p: IntervalPoint) -> tuple[Cell, ...]:

@@ -112,7 +112,7 @@ def _bars(chart: BarChart) -> Layers:
         y=alt.Y("label:N", sort=order, title=None, axis=_label_axis(order)),
         x=alt.X("share:Q", title=clean(chart.axis), axis=alt.Axis(format="%", tickCount=6)),
     )
-    bars = base.mark_bar(height=12, cornerRadiusEnd=2).encode(color=_own_colour())
+    bars = base.mark_bar(height=12).encode(color=_own_colour())
     return alt.layer(bars).properties(height=_ROW_HEIGHT * len(rows))
 
 

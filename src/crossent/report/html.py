@@ -39,11 +39,13 @@ def render_html(results: Results) -> str:
 
     Raises MissingExtra when jinja2, altair or vl-convert-python are not installed.
     """
-    return _template().render(
-        results=results,
-        sections=build(results),
-        css=css() + _resource("style.css"),
-    )
+    return page(results.title, f"{results.loss_title} · {results.unit}", build(results))
+
+
+def page(title: str, kind: str, sections: tuple[Section, ...]) -> str:
+    """Sections as a page under a title and a line that says what kind of report it is."""
+    style = css() + _resource("style.css")
+    return _template().render(title=title, kind=kind, sections=sections, css=style)
 
 
 @cache

@@ -10,8 +10,8 @@ from crossent.report.numbers import clean
 from crossent.report.registry import build
 from crossent.results import Results
 
-_SPECIAL = re.compile(r"[\\`*|~$\[\]]|(?<!\w)_|_(?!\w)")
-_BLOCK_START = re.compile(r"^([#+>=-]|\d+[.)])")
+_SPECIAL = re.compile(r"[\\`*|~$\[\]]|(?<![^\W_])_|_(?![^\W_])")
+_BLOCK_START = re.compile(r"^(?:#{1,6}(?=\s|$)|[+-](?=\s|-|$)|\d+[.)](?=\s|$))")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
@@ -52,7 +52,7 @@ def render_block(block: Block) -> Iterator[str]:
             yield _sentences(block)
         case _:
             if not block.numbers_shown:
-                yield _folded(block.title, numbers_of(block))
+                yield _folded(f"{block.title} ({block.axis})", numbers_of(block))
 
 
 def _folded(title: str, table: Table) -> str:

@@ -92,7 +92,7 @@ def _paragraph(text: str, style: str, *, bullet: bool = False) -> RenderableType
         return Line(text, style)
     table = RichTable.grid(padding=(0, 1, 0, 0))
     table.add_column(width=1)
-    table.add_column(ratio=1)
+    table.add_column(ratio=1, overflow="fold")
     table.add_row(Line("•", "dim"), Line(text, style))
     return table
 
@@ -112,7 +112,7 @@ class Line:
         self.text, self.style = text, style
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(shown(self.text, options), self.style)
+        yield Text(shown(self.text, options), self.style, overflow="fold")
 
 
 class Heading:
@@ -141,7 +141,7 @@ class Grid:
         ]
         caption = shown(self.table.caption, options)
         for number, part in enumerate(self._balanced(widths, options.max_width)):
-            yield Text(caption if number == 0 else f"{caption} (continued)", "bold")
+            yield Text(caption if number == 0 else f"{caption} (continued)", "bold", overflow="fold")
             yield self._part(part, columns, widths, options)
             yield Text("")
 
@@ -198,7 +198,7 @@ class Drawing:
         self.chart = chart
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(shown(self.chart.title, options), "bold")
+        yield Text(shown(self.chart.title, options), "bold", overflow="fold")
         width = min(options.max_width, 100)
         match self.chart:
             case IntervalChart():
