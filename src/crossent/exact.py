@@ -129,7 +129,7 @@ def to_float(total: int, unit: int = SUM_UNIT) -> float:
     try:
         return total / (1 << unit)
     except OverflowError:
-        return math.copysign(math.inf, total)
+        return math.inf if total > 0 else -math.inf
 
 
 def exact_mean(x: Floats, weights: Floats | None = None) -> float:
