@@ -66,8 +66,8 @@ def reliability_from_cells(
     m = c̄(1−c̄)W²/V, which has the same variance; m is the number of rows where all weights and confidences
     are equal, and never below 1. So E|X| = sqrt(V) · E|B − m c̄| / sd(B), the factor by de Moivre's formula:
     sqrt(2/π) for large m. For a bin with a single row E|X| is 2w c(1−c), exactly. By simulation the
-    sum is within 2 % without weights; with weights that vary by 70 % it is up to 10 % high at n = 50 and within
-    5 % at n = 500.
+    sum is within 2 % without weights; with weights that vary by 70 % it is up to 10 % high at n = 50 and
+    within 5 % at n = 500.
 
     Source: Naeini, Cooper & Hauskrecht 2015 (AAAI); its bias, Roelofs et al. 2022, arXiv:2012.08668;
     mean absolute deviation, Diaconis & Zabell 1991, doi:10.1214/ss/1177011699.

@@ -97,7 +97,6 @@ def coarse_histogram(histogram: LossHistogram, *, bars: int = 40) -> tuple[tuple
         width *= 2
     bar, cell_bar = np.unique(np.floor(middle / width), return_inverse=True)
     rows = np.bincount(cell_bar, weights=histogram.rows[~flat]).astype(np.int64)
-    edges = zip(
-        np.exp2(bar * width).tolist(), np.exp2((bar + 1) * width).tolist(), rows.tolist(), strict=True
-    )
-    return tuple(drawn) + tuple(edges)
+    low = np.exp2(bar * width)
+    high = np.exp2(np.minimum((bar + 1) * width, 1023.0))  # 2**1024 is beyond float64
+    return tuple(drawn) + tuple(zip(low.tolist(), high.tolist(), rows.tolist(), strict=True))
