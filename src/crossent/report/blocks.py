@@ -168,10 +168,8 @@ def numbers_of(chart: Chart) -> Table:
             return _numbers(chart, Column("from", "right", key=True), names, rows)
         case ReliabilityChart():
             names = ("weight", "predicted", "observed", "expected 95 %")
-            rows = [_bin(b) for b in chart.bins]
-    return _numbers(
-        chart, Column("bin" if isinstance(chart, ReliabilityChart) else "row", key=True), names, rows
-    )
+            return _numbers(chart, Column("bin", key=True), names, [_bin(b) for b in chart.bins])
+    return _numbers(chart, Column("row", key=True), names, rows)
 
 
 def _interval(p: IntervalPoint) -> tuple[Cell, ...]:

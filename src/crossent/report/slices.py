@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from crossent.report import cells
 from crossent.report.blocks import Cell, Column, IntervalChart, IntervalPoint, Table
@@ -36,35 +36,48 @@ def _point(results: Results, s: Slice) -> IntervalPoint:
     return IntervalPoint(s.value, s.loss.value, ends, 0, remark)
 
 
-def slice_table(
-    results: Results, by_model: Mapping[str, tuple[Slice, ...]], caption: str, what: str, *, folded: bool
+def slice_tables(
+    results: Results, by_model: Mapping[str, tuple[Slice, ...]], what: str, *, folded: bool
+) -> list[Table]:
+    """A row a part, a column a model: the losses, and bits per byte where bytes are named."""
+    tables = [_table(results, by_model, f"{results.loss_title} by {what}", what, _loss, folded)]
+    if any(s.bits_per_byte is not None for slices in by_model.values() for s in slices):
+        tables.append(_table(results, by_model, f"Bits per byte by {what}", what, _bits, folded))
+    return tables
+
+
+def _table(
+    results: Results,
+    by_model: Mapping[str, tuple[Slice, ...]],
+    caption: str,
+    what: str,
+    cell: Callable[[Slice], Cell],
+    folded: bool,
 ) -> Table:
-    """A row a part, a column a model; a part that a model has no rows in is left open."""
     models = [m.name for m in results.models if by_model.get(m.name)]
-    values = list(dict.fromkeys(s.value for name in models for s in by_model[name]))
-    found = {(name, s.value): s for name in models for s in by_model[name]}
-    with_bytes = any(s.bits_per_byte is not None for s in found.values())
+    found = {(s.value, name): s for name in models for s in by_model[name]}
+    rows_of = {s.value: s.rows for s in reversed(found.values())}
+    values = dict.fromkeys(value for value, _ in found)
     columns = (
         Column(what, key=True),
         Column("rows", "right"),
         *(Column(name, "right") for name in models),
-        *(Column(f"{name}, bits per byte", "right") for name in models if with_bytes),
     )
     rows = tuple(
-        (
-            Cell(value),
-            cells.count_cell(next(found[name, value].rows for name in models if (name, value) in found)),
-            *(_loss(found.get((name, value))) for name in models),
-            *(_bits(found.get((name, value))) for name in models if with_bytes),
-        )
-        for value in values
+        (Cell(v), cells.count_cell(rows_of[v]), *(_cell(found.get((v, name)), cell) for name in models))
+        for v in values
     )
     return Table(caption, columns, rows, folded)
 
 
-def _loss(s: Slice | None) -> Cell:
-    return cells.missing() if s is None else cells.loss_cell(s.loss, s.n_infinite)
+def _cell(s: Slice | None, cell: Callable[[Slice], Cell]) -> Cell:
+    """A part that a model has no rows in is left open."""
+    return cells.missing() if s is None else cell(s)
 
 
-def _bits(s: Slice | None) -> Cell:
-    return cells.missing() if s is None else cells.number_cell(s.bits_per_byte)
+def _loss(s: Slice) -> Cell:
+    return cells.loss_cell(s.loss, s.n_infinite)
+
+
+def _bits(s: Slice) -> Cell:
+    return cells.number_cell(s.bits_per_byte)

@@ -7,7 +7,7 @@ import math
 from crossent.report import cells
 from crossent.report.blocks import Block, Column, Section, Table
 from crossent.report.registry import section
-from crossent.report.slices import slice_chart, slice_table
+from crossent.report.slices import slice_chart, slice_tables
 from crossent.results import Results
 
 _ROWS_UNFOLDED = 12
@@ -23,7 +23,7 @@ def classes(results: Results) -> Section | None:
     if any(m.macro_mean for m in results.models):
         blocks.append(_macro(results))
     folded = max(map(len, by_model.values())) > _ROWS_UNFOLDED
-    blocks.append(slice_table(results, by_model, f"{results.loss_title} by class", "class", folded=folded))
+    blocks += slice_tables(results, by_model, "class", folded=folded)
     return Section("Classes", "classes", tuple(blocks), "The loss on the rows of each label.")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crossent.report.blocks import Block, Section
 from crossent.report.registry import section
-from crossent.report.slices import slice_chart, slice_table
+from crossent.report.slices import slice_chart, slice_tables
 from crossent.results import Results
 
 _ROWS_UNFOLDED = 12
@@ -20,9 +20,6 @@ def groups(results: Results) -> Section | None:
     for column in columns:
         by_model = {m.name: dict(m.groups).get(column, ()) for m in results.models}
         folded = max(map(len, by_model.values())) > _ROWS_UNFOLDED
-        caption = f"{results.loss_title} by {column}"
-        blocks += [
-            slice_chart(results, column, group=True),
-            slice_table(results, by_model, caption, column, folded=folded),
-        ]
+        blocks.append(slice_chart(results, column, group=True))
+        blocks += slice_tables(results, by_model, column, folded=folded)
     return Section("Groups", "groups", tuple(blocks), "The loss on the rows of each group.")
