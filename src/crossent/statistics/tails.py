@@ -37,7 +37,7 @@ def tail_shares(
 
     Parameters: `top` lists (ℓ, wℓ) of the worst rows, largest ℓ first; `histogram` covers all rows, those in
     `top` too. A percentage counts ⌈n·q⌉ rows. Up to len(top) rows the share is exact; beyond, the rows of the
-    last cell touched count with their mean, so with 128 cells an octave their part is within 0.6 %. Returns
+    last cell touched count with their mean, so with 128 cells an octave their part is within 0.8 %. Returns
     (what, rows, share); "worst 10 rows" is left out where there are fewer, and everything where a loss is
     infinite or the total is not positive: no share is defined then.
 
@@ -71,8 +71,8 @@ def _held_by_worst(
 def coarse_histogram(histogram: LossHistogram, *, bars: int = 40) -> tuple[tuple[float, float, int], ...]:
     """(from, to, rows) in at most `bars` (2 or more) bars of equal width on a logarithmic axis, for a chart.
 
-    A bar spans 2^k octaves with whole k ≥ −7 and begins at a multiple of that, so it holds whole cells of a
-    grid of 128 cells an octave. Cells with low ≤ 0, which such an axis lacks, come first as a bar of their
+    A bar spans 2^k octaves with whole k ≥ −7, begins at a multiple of that, and holds the cells whose
+    geometric middle lies in it. Cells with low ≤ 0, which such an axis lacks, come first as a bar of their
     own. Empty bars are left out.
 
     >>> cells = LossHistogram(*map(np.array, ([0.0, 1.0, 1.5], [0.0, 1.5, 2.0], [3, 4, 5], [0.0, 5.0, 8.0])))
@@ -91,12 +91,13 @@ def coarse_histogram(histogram: LossHistogram, *, bars: int = 40) -> tuple[tuple
         )
     if flat.all():
         return tuple(drawn)
-    middle = (np.log2(histogram.low[~flat]) + np.log2(histogram.high[~flat])) / 2
+    high = np.minimum(histogram.high[~flat], np.finfo(np.float64).max)
+    middle = (np.log2(histogram.low[~flat]) + np.log2(high)) / 2
     width = 1 / 128
     while np.ptp(np.floor(middle / width)) + 1 > max(bars, 2):
         width *= 2
     bar, cell_bar = np.unique(np.floor(middle / width), return_inverse=True)
     rows = np.bincount(cell_bar, weights=histogram.rows[~flat]).astype(np.int64)
-    low = np.exp2(bar * width)
-    high = np.exp2(np.minimum((bar + 1) * width, 1023.0))  # 2**1024 is beyond float64
-    return tuple(drawn) + tuple(zip(low.tolist(), high.tolist(), rows.tolist(), strict=True))
+    start = np.exp2(bar * width)
+    end = np.exp2(np.minimum((bar + 1) * width, 1023.0))  # 2**1024 is beyond float64
+    return tuple(drawn) + tuple(zip(start.tolist(), end.tolist(), rows.tolist(), strict=True))
