@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
-from crossent.accumulators.clusters import Clusters
+from crossent.accumulators.clusters import LOSS, Clusters
 from crossent.accumulators.floors import FLOORS
 from crossent.accumulators.quality import Quality
 from crossent.accumulators.reliability import ReliabilityGrid
@@ -105,7 +105,7 @@ class Describer:
     def _single(self, summary: LossSummary, name: str) -> Estimate:
         return mean_estimates(summary)[summary.names.index(name)]
 
-    def _clustered(self, name: str, by: str, column: str = "loss") -> Estimate | None:
+    def _clustered(self, name: str, by: str, column: str = LOSS) -> Estimate | None:
         if self.evaluation.setup.cluster_column is None:
             return None
         return mean_estimates(cluster_summary(self.evaluation, [name], by, column))[0]
@@ -234,7 +234,8 @@ def _sums(table: KeyedSums, cell: int) -> SliceSums:
     weighted = "w" in table.columns
     rows, infinite = int(of("rows")), int(of("infinite"))
     weight, weight2 = (of("w"), of("ww")) if weighted else (Fraction(rows), Fraction(rows))
-    return SliceSums(rows, weight, of("l"), weight2, of("wwl") if weighted else of("l"), of("ll"), infinite)
+    weight2_loss = of("wwl") if weighted else of("l")
+    return SliceSums(rows, weight, of("l"), weight2, weight2_loss, of("ll"), infinite, rounding=2.0**-52)
 
 
 def _slice(key: str, sums: SliceSums, table: KeyedSums) -> Slice:
@@ -264,7 +265,7 @@ def data_record(evaluation: Evaluation) -> DataRecord:
         id_column=setup.id_column,
         weight_column=setup.weight_column,
         cluster_column=setup.cluster_column,
-        clusters=None if clusters is None else len(clusters.sums.keys),
+        clusters=None if clusters is None else int(clusters.units().sum()),
         group_columns=setup.group_columns,
         unit_column=setup.unit_column,
         bytes_column=setup.bytes_column,

@@ -30,12 +30,18 @@ class SliceSums:
     """Σ w² ℓ²."""
     n_infinite: int = 0
     """Rows of positive weight with infinite loss."""
+    rounding: Number = 0
+    """Relative error of `weight2_loss2`, 2**-52 for squares that were rounded to float64 before summing."""
 
     def squared_residuals(self, center: Number) -> Fraction:
-        """Σ w² (ℓ − center)², formed without rounding: the three terms cancel where losses hardly vary."""
+        """Σ w² (ℓ − center)², formed without rounding: the three terms cancel where losses hardly vary.
+
+        What lies within the rounding of the squares themselves counts as 0: equal losses do not vary.
+        """
         c = Fraction(center)
         square = Fraction(self.weight2_loss2) - 2 * c * Fraction(self.weight2_loss)
-        return square + c * c * Fraction(self.weight2)
+        residuals = square + c * c * Fraction(self.weight2)
+        return residuals if residuals > Fraction(self.rounding) * Fraction(self.weight2_loss2) else Fraction(0)
 
 
 def linearised_variance(squares: Fraction, units: int, exposure: Number) -> float:
