@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crossent.testing.accumulator import check_accumulator
 from crossent.testing.loss import check_loss
 
-__all__ = ["check_loss"]
+__all__ = ["check_accumulator", "check_loss"]
