@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from crossent.accumulators.clusters import Clusters
+from crossent.accumulators.clusters import LOSS, Clusters, infinite_rows
 from crossent.accumulators.floors import Floors
 from crossent.accumulators.moments import EXPOSURE, ONE, WEIGHT, Moments
 from crossent.accumulators.tables import KeyedSums
@@ -68,18 +68,20 @@ class _Integers:
         return numerator / ((e * e) << PRODUCT_UNIT)
 
 
-def cluster_summary(
-    evaluation: Evaluation, names: Sequence[str], by: str, column: str = "loss"
-) -> LossSummary:
+def cluster_summary(evaluation: Evaluation, names: Sequence[str], by: str, column: str = LOSS) -> LossSummary:
     """Means with clusters as independent units: `column` is "loss" or a companion.
+
+    A cluster without any row of positive weight is no unit.
 
     Raises DataError where the models do not have the same clusters, or not the same rows or bytes in one.
     """
-    tables = [cast(Clusters, evaluation.accumulated(name, "clusters")).sums for name in names]
+    clusters = [cast(Clusters, evaluation.accumulated(name, "clusters")) for name in names]
+    tables = [c.sums for c in clusters]
     _check_same_clusters(evaluation, names, tables, by)
-    exposure = _exposure(tables[0], by)
-    infinite = np.array([column == "loss" and bool(t.floats("infinite").any()) for t in tables])
-    sums = [t.floats(column) for t in tables]
+    counted = clusters[0].units()
+    exposure = _exposure(tables[0], by)[counted]
+    infinite = np.array([bool(t.floats(infinite_rows(column)).any()) for t in tables])
+    sums = [t.floats(column)[counted] for t in tables]
     unit = evaluation.setup.cluster_column or "cluster"
     return _summary(names, sums, exposure, infinite, unit)
 
@@ -180,9 +182,11 @@ def floor_losses(evaluation: Evaluation, name: str) -> dict[str, FloorLoss]:
 def _clustered_floor(evaluation: Evaluation, name: str, change: KeyedSums | None) -> Estimate | None:
     if change is None:
         return None
-    table = cast(Clusters, evaluation.accumulated(name, "clusters")).sums
+    clusters = cast(Clusters, evaluation.accumulated(name, "clusters"))
+    table, counted = clusters.sums, clusters.units()
     changed = dict(zip(change.sorted_keys(), change.floats("loss").tolist(), strict=True))
     shift = np.array([changed.get(key, 0.0) for key in table.sorted_keys()])
-    sums = table.floats("loss") + shift
-    summary = _summary([name], [sums], _exposure(table, WEIGHT_OF_ROWS), np.array([False]), "cluster")
+    sums = (table.floats(LOSS) + shift)[counted]
+    exposure = _exposure(table, WEIGHT_OF_ROWS)[counted]
+    summary = _summary([name], [sums], exposure, np.array([False]), "cluster")
     return estimate(float(summary.mean[0]), float(summary.covariance()[0, 0]), summary.units)

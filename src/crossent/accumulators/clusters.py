@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from crossent.accumulators.contract import Accumulator, Rows, Spec
+from crossent.accumulators.contract import Accumulator, Bools, Rows, Spec
 from crossent.accumulators.registry import accumulator
 from crossent.accumulators.tables import KeyedSums
+
+LOSS = "loss"
+"""Column of the headline loss; companions go by their names."""
+
+
+def infinite_rows(name: str) -> str:
+    """The column that counts the rows where a loss is infinite."""
+    return f"{name} infinite"
 
 
 @accumulator
 class Clusters(Accumulator):
-    """For each cluster: rows, Σw, Σw·bytes, Σwℓ over finite losses, infinite rows, Σw·companion."""
+    """For each cluster: rows of positive weight, Σw, Σw·bytes, and of the loss and each companion Σwℓ over
+    the rows where it is finite and the number of rows where it is not.
+    """
 
     name = "clusters"
 
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
         optional = ["weight"] * spec.weighted + ["bytes"] * spec.bytes
-        self.sums = KeyedSums(["rows", "loss", "infinite", *optional, *spec.companions])
+        losses = [column for name in (LOSS, *spec.companions) for column in (name, infinite_rows(name))]
+        self.sums = KeyedSums(["rows", *optional, *losses])
 
     @classmethod
     def wanted(cls, spec: Spec) -> bool:
@@ -27,17 +38,21 @@ class Clusters(Accumulator):
     def update(self, rows: Rows) -> None:
         assert rows.cluster is not None
         cells = self.sums.cells(rows.cluster)
-        self.sums.count("rows", cells)
-        self.sums.add("loss", cells, rows.weighted(rows.loss))
-        infinite = rows.infinite()
-        if infinite.any():
-            self.sums.count("infinite", cells[infinite])
+        self.sums.count("rows", cells if rows.weight is None else cells[rows.weight > 0.0])
         if rows.weight is not None:
             self.sums.add("weight", cells, rows.weight)
         if rows.bytes is not None:
-            self.sums.add("bytes", cells, rows.bytes * rows.weights())
-        for name in self.spec.companions:
-            self.sums.add(name, cells, rows.companions[name] * rows.weights())
+            self.sums.add("bytes", cells, rows.weighted(rows.bytes))
+        for name, loss in ((LOSS, rows.loss), *rows.companions.items()):
+            self.sums.add(name, cells, rows.weighted(loss))
+            infinite = rows.infinite(loss)
+            if infinite.any():
+                self.sums.count(infinite_rows(name), cells[infinite])
+
+    def units(self) -> Bools:
+        """Which clusters, keys sorted, have a row of positive weight."""
+        counted: Bools = self.sums.floats("rows") > 0.0
+        return counted
 
     def merge(self, other: Self) -> None:
         self.sums.merge(other.sums)

@@ -85,23 +85,23 @@ class Rows:
         return int(self.loss.size)
 
     def weighted(self, values: Floats) -> Floats:
-        """w·x, finite: 0 where the row's loss is infinite or its weight 0."""
-        finite = self.finite_loss_mask()
-        product = values if self.weight is None else values * self.weight
-        return product if finite is None else np.where(finite, product, 0.0)
+        """w·x; 0 where x is infinite or the row's weight 0."""
+        finite = np.isfinite(values)
+        kept = values if finite.all() else np.where(finite, values, 0.0)
+        return kept if self.weight is None else kept * self.weight
+
+    def infinite(self, values: Floats) -> Bools:
+        """Rows of positive weight where x is infinite."""
+        infinite = np.isposinf(values)
+        return infinite if self.weight is None else infinite & (self.weight > 0.0)
 
     def finite_loss_mask(self) -> Bools | None:
-        """Rows with a finite loss or weight 0; None when that is all of them and none has weight 0."""
+        """Rows of positive weight with a finite loss; None when that is all of them."""
         finite = np.isfinite(self.loss)
         if self.weight is None:
             return None if finite.all() else finite
         counted = finite & (self.weight > 0.0)
         return None if counted.all() else counted
-
-    def infinite(self) -> Bools:
-        """Rows with infinite loss and positive weight."""
-        infinite = np.isposinf(self.loss)
-        return infinite if self.weight is None else infinite & (self.weight > 0.0)
 
     def weights(self) -> Floats:
         """The weights, ones where there are none."""

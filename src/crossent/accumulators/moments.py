@@ -99,6 +99,7 @@ class Moments:
     def finite_difference(self, a: int, b: int) -> tuple[int, float | None]:
         """Rows where model a or b is infinite, and the mean difference over all other rows (None: no row)."""
         rows = int(self.infinite[a, a] + self.infinite[b, b] - self.infinite[a, b])
+
         def lost(i: int, j: int) -> Fraction:
             return to_fraction(self.lost.get((i, j), 0))
 

@@ -40,6 +40,4 @@ class Quality(Accumulator):
 
     def load(self, state: dict[str, Any]) -> None:
         self.counts = dict(state["counts"])
-        self.extremes = {
-            k: (float.fromhex(a), float.fromhex(b)) for k, (a, b) in state["extremes"].items()
-        }
+        self.extremes = {k: (float.fromhex(a), float.fromhex(b)) for k, (a, b) in state["extremes"].items()}

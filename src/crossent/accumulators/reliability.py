@@ -84,5 +84,6 @@ class ReliabilityGrid(Accumulator):
 
     def load(self, state: dict[str, Any]) -> None:
         self.tables = {
-            event: {name: unpack_limbs(packed) for name, packed in table.items()} for event, table in state.items()
+            event: {name: unpack_limbs(packed) for name, packed in table.items()}
+            for event, table in state.items()
         }

@@ -24,7 +24,7 @@ class _Slice:
         loss = rows.weighted(rows.loss)
         self.sums.add("l", cells, loss)
         self.sums.add("ll", cells, loss * loss)
-        infinite = rows.infinite()
+        infinite = rows.infinite(rows.loss)
         if infinite.any():
             self.sums.count("infinite", cells[infinite])
         if rows.weight is not None:

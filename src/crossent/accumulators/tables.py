@@ -31,7 +31,9 @@ def pack_limbs(sums: LimbSums, order: Ints | None = None) -> dict[str, Any]:
     taken = sums.take(np.arange(sums.cells) if order is None else order)
     return {
         "cells": taken.cells,
-        "limbs": {str(j): base64.b64encode(a.astype("<i8").tobytes()).decode() for j, a in taken.limbs.items()},
+        "limbs": {
+            str(j): base64.b64encode(a.astype("<i8").tobytes()).decode() for j, a in taken.limbs.items()
+        },
     }
 
 

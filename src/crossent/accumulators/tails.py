@@ -42,7 +42,9 @@ class LossHistogram(Accumulator):
         loss = rows.loss if counted is None else rows.loss[counted]
         if loss.size == 0:
             return
-        weighted = loss if rows.weight is None else loss * (rows.weight if counted is None else rows.weight[counted])
+        weighted = (
+            loss if rows.weight is None else loss * (rows.weight if counted is None else rows.weight[counted])
+        )
         cells = cell_of(loss)
         first = int(cells.min())
         cells = cells - first

@@ -27,7 +27,7 @@ class Worst:
 
 @accumulator
 class WorstRows(Accumulator):
-    """The 100 rows of positive weight with the largest losses; of equal losses those with the smallest ids."""
+    """The 100 rows of positive weight with the largest losses; of equal losses the smallest ids."""
 
     name = "worst"
 

@@ -27,6 +27,7 @@ def keyed(column: pa.Array) -> Keyed:
     """Any column of strings, whole numbers, bools or dates as text keys; null becomes "(missing)".
 
     Whole numbers are written in decimal, whole floats likewise (1.0 is "1"), bools as "true" and "false".
+    Entries of a dictionary that no row has are left out: they are no label, cluster or group of these rows.
     """
     encoded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column)
     values = [key_text(v) for v in encoded.dictionary.to_pylist()]
@@ -35,6 +36,10 @@ def keyed(column: pa.Array) -> Keyed:
         indices = pc.fill_null(indices.cast(pa.int64()), len(values))
         values.append(MISSING)
     codes = indices.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    used = np.flatnonzero(np.bincount(codes, minlength=len(values)))
+    if used.size < len(values):
+        codes = np.searchsorted(used, codes)
+        values = [values[i] for i in used]
     distinct = {v: i for i, v in enumerate(dict.fromkeys(values))}
     if len(distinct) < len(values):
         codes = np.array([distinct[v] for v in values], np.int64)[codes]
