@@ -1,4 +1,4 @@
-"""Writes formulas as MathML when the documentation is built: no script, no network, readable by screen readers."""
+"""Writes formulas as MathML: they need no script and no network, and screen readers read them."""
 
 from __future__ import annotations
 
