@@ -197,7 +197,7 @@ def test_npz_classes_of_no_matrix_is_a_column(tmp_path):
 )
 def test_csv_dialects(open_text, read, name, content):
     table = read(open_text(name, content), types={"p": pa.float64()}).to_pydict()
-    assert table["label"] == ['a, "b"', "c", "", "d\ne"]
+    assert table["label"] == ['a, "b"', "c", None, "d\ne"]
     assert [table["p"][i] for i in (0, 2, 3)] == [0.5, None, 0.001]
     assert math.isnan(table["p"][1])
 

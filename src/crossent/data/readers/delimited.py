@@ -23,7 +23,7 @@ BLOCK_BYTES = 1 << 20
 
 @register_reader("csv", compressed(".csv"))
 class CsvReader(FileReader):
-    """One file with a header, in UTF-8, with `"` around values that need it; an empty number is null.
+    """One file with a header, in UTF-8, with `"` around values that need it; an empty value is null.
 
     pyarrow parses; only when it refuses a file is the text read a second time, by the standard library, to
     say which row and value are to blame.
@@ -68,7 +68,7 @@ class CsvReader(FileReader):
                     column_types=dict(wanted),
                     # By default "nan" and "NA" are null too.
                     null_values=[""],
-                    strings_can_be_null=False,
+                    strings_can_be_null=True,
                 ),
             )
         except pa.ArrowInvalid as error:
