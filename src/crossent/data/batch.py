@@ -57,6 +57,8 @@ def build(piece: Piece, layout: Layout, facts: Facts, order: Sequence[int] | Non
 
 def _column(piece: Piece, name: str) -> Numbers:
     column = piece.table.column(name)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
     if column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
         raise DataError(
@@ -137,6 +139,8 @@ def _from_list(piece: Piece, layout: Layout, order: Sequence[int] | None) -> Num
 def _check(values: Numbers, piece: Piece, layout: Layout, order: Sequence[int] | None, tolerance: float) -> None:
     """Raise where a number cannot be a prediction of its kind."""
     low, high = _allowed(layout.kind, tolerance)
+    if layout.kind == "logits":
+        _no_row_of_minus_infinity(values, piece, layout)
     # min and max propagate nan, so two passes over the numbers decide
     least, most = float(values.min()), float(values.max())
     if low <= least and most <= high and (np.isfinite(least) or layout.kind != "probs"):
@@ -152,6 +156,21 @@ def _check(values: Numbers, piece: Piece, layout: Layout, order: Sequence[int] |
     value = float(values.reshape(-1)[at])
     slug, problem, cure = _fault(layout.kind, value)
     raise DataError(slug, problem, file=piece.file, row=piece.row(row), column=column, value=value, cure=cure)
+
+
+def _no_row_of_minus_infinity(logits: Numbers, piece: Piece, layout: Layout) -> None:
+    """Softmax of such a row is 0/0. One column decides almost always, and costs next to nothing."""
+    rows = np.flatnonzero(np.isneginf(logits[:, 0]))
+    impossible = rows[np.isneginf(logits[rows]).all(axis=1)]
+    if impossible.size:
+        raise DataError(
+            "impossible-row",
+            "every logit is −inf, so no class has a probability",
+            file=piece.file,
+            row=piece.row(int(impossible[0])),
+            column=layout.predictions[0],
+            cure="write finite logits, 0 for every class where nothing is known",
+        )
 
 
 def _allowed(kind: str, tolerance: float) -> tuple[float, float]:
