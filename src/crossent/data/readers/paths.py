@@ -33,6 +33,7 @@ def find(places: Sequence[str], format: str | None) -> tuple[Format, tuple[Found
     """
     wanted = format_named(format) if format else None
     found = tuple(entry for place in places for entry in _expand(place, wanted))
+    _require_once(found)
     formats = {(wanted or require_format(entry.path)).name: entry.path for entry in found}
     if len(formats) > 1:
         examples = ", ".join(f"{path} is {name}" for name, path in sorted(formats.items()))
@@ -45,12 +46,28 @@ def find(places: Sequence[str], format: str | None) -> tuple[Format, tuple[Found
     return format_named(next(iter(formats))), found
 
 
+def _require_once(found: Sequence[Found]) -> None:
+    seen: dict[str, Path] = {}
+    for entry in found:
+        real = os.path.realpath(entry.path)
+        if real in seen:
+            raise DataError(
+                "file-twice",
+                f"is named twice, first as {seen[real]}",
+                file=str(entry.path),
+                cure="a row must count once: name the file once, or models apart with select",
+            )
+        seen[real] = entry.path
+
+
 def _expand(place: str, wanted: Format | None) -> Iterator[Found]:
     path = Path(place)
-    if path.is_dir():
+    # Path("") is the current folder; the functions of os.path take a name that is too long for an absent one
+    there = bool(place) and os.path.exists(place)
+    if there and path.is_dir():
         yield from _in_folder(path, path, wanted)
-    elif path.exists() or not _PATTERN.search(place):
-        if not path.exists():
+    elif there or not _PATTERN.search(place):
+        if not there:
             raise DataError(
                 "source-not-found", "there is no such file or folder", file=place, cure="check the path"
             )
