@@ -130,12 +130,21 @@ def common_rows(
     count = partitions_for(sum(estimated_rows(m) for m in models) * ID_RECORD.itemsize, memory)
     parts = [_id_partitions(m, f"common{i}", where, folder, count) for i, m in enumerate(models)]
     dropped: list[list[NDArray[np.int64]]] = [[] for _ in models]
+    shared = 0
     for index in range(count):
         records = [p.read(index) for p in parts]
         common = in_all(records)
+        shared += len(common)
         for k, mine in enumerate(records):
             dropped[k].append(mine["at"][~_isin(mine, common)])
             parts[k].discard(index)
+    if not shared:
+        raise DataError(
+            "no-common-rows",
+            "no row id is in every file",
+            file=", ".join(m.source.name for m in models),
+            cure="check that --id names the same ids in every file",
+        )
     return (
         [_without(model, np.concatenate(places)) for model, places in zip(models, dropped, strict=True)],
         tuple((m.name, sum(len(a) for a in places)) for m, places in zip(models, dropped, strict=True)),
