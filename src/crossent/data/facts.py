@@ -104,9 +104,9 @@ def facts_of(piece: Piece, layout: Layout, options: ReadOptions, classes: Classe
     )
 
 
-def _no_nulls(piece: Piece, name: str, slug: str, problem: str) -> pa.Array:
+def _no_nulls(piece: Piece, name: str, slug: str, problem: str, nan_too: bool = True) -> pa.Array:
     column = piece.table.column(name)
-    missing = column.is_null(nan_is_null=True) if pa.types.is_floating(column.type) else None
+    missing = column.is_null(nan_is_null=True) if nan_too and pa.types.is_floating(column.type) else None
     count = column.null_count if missing is None else missing.true_count
     if count:
         mask = (column.is_null() if missing is None else missing).to_numpy(zero_copy_only=False)
@@ -122,14 +122,29 @@ def _no_nulls(piece: Piece, name: str, slug: str, problem: str) -> pa.Array:
 
 
 def _numbers(piece: Piece, name: str) -> Floats:
-    column = _no_nulls(piece, name, "null-number", "the number is missing")
+    column = _no_nulls(piece, name, "null-number", "the number is missing", nan_too=False)
     try:
         numbers: Floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        row = next((i for i in range(len(column)) if not _is_number(column[i : i + 1])), 0)
         raise DataError(
-            "not-a-number", f"not a number: {error}", file=piece.file, column=name, cure="write numbers"
+            "not-a-number",
+            f"this column is {column.type}, and here is no number",
+            file=piece.file,
+            row=piece.row(row),
+            column=name,
+            value=repr(column[row].as_py()),
+            cure="write numbers, or name another column",
         ) from None
     return numbers
+
+
+def _is_number(column: pa.Array) -> bool:
+    try:
+        column.cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True
 
 
 def _weight(piece: Piece, name: str | None) -> Floats | None:

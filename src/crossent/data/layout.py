@@ -80,6 +80,8 @@ def understand(source: Source, options: ReadOptions) -> Layout:
         _require(source, column)
     label = _named(source, options.label, LABEL_NAMES, "label")
     row_id = _named(source, options.id, ID_NAMES, "id")
+    for named in (label, row_id, *extra):
+        _require_plain(source, named)
     kind, shape, predictions = _predictions(source, options, {label, row_id, *extra})
     if label is None and kind != "label_logprob":
         raise DataError(
@@ -185,6 +187,20 @@ def _require(source: Source, column: str) -> None:
             file=source.name,
             column=column,
             cure="check the spelling of the option that names it",
+        )
+
+
+def _require_plain(source: Source, column: str | None) -> None:
+    if column is None:
+        return
+    type_ = source.schema.field(column).type
+    if pa.types.is_nested(type_):
+        raise DataError(
+            "nested-column",
+            f"one value a row is needed, this column is {type_}",
+            file=source.name,
+            column=column,
+            cure="name a column of text or numbers",
         )
 
 
@@ -304,7 +320,11 @@ def _without_prefix(column: str, prefixes: Sequence[str]) -> str:
 
 def _list_classes(source: Source, options: ReadOptions, column: str) -> tuple[str, ...]:
     field = source.schema.field(column)
-    declared = options.classes or _metadata_classes(field.metadata) or _metadata_classes(source.schema.metadata)
+    declared = (
+        options.classes
+        or _metadata_classes(source, column, field.metadata)
+        or _metadata_classes(source, column, source.schema.metadata)
+    )
     size = field.type.list_size if pa.types.is_fixed_size_list(field.type) else None
     if declared is None:
         raise DataError(
@@ -312,7 +332,7 @@ def _list_classes(source: Source, options: ReadOptions, column: str) -> tuple[st
             "nothing says which class each entry of the list is",
             file=source.name,
             column=column,
-            cure=f"pass --classes with the {size or ''} names in the order of the list, such as --classes 0..{(size or 10) - 1}",
+            cure=f"pass --classes with the names in the order of the list, such as --classes 0..{(size or 10) - 1}",
         )
     if size is not None and size != len(declared):
         raise DataError(
@@ -325,9 +345,27 @@ def _list_classes(source: Source, options: ReadOptions, column: str) -> tuple[st
     return declared
 
 
-def _metadata_classes(metadata: dict[bytes, bytes] | None) -> tuple[str, ...] | None:
+def _metadata_classes(
+    source: Source, column: str, metadata: dict[bytes, bytes] | None
+) -> tuple[str, ...] | None:
     text = (metadata or {}).get(b"classes")
-    return None if text is None else tuple(str(name) for name in json.loads(text))
+    if text is None:
+        return None
+    try:
+        names = json.loads(text)
+    except ValueError:
+        names = None
+    usable = isinstance(names, list) and all(isinstance(name, str | int) for name in names)
+    if not usable or len({str(name) for name in names}) < len(names):
+        raise DataError(
+            "class-metadata",
+            "the metadata `classes` is not a JSON list of different names",
+            file=source.name,
+            column=column,
+            value=ascii(text[:60]),
+            cure='write a list such as ["cat", "dog"], or pass --classes',
+        )
+    return tuple(str(name) for name in names)
 
 
 def _is_list(type_: pa.DataType) -> bool:

@@ -8,6 +8,8 @@ from crossent.errors import UsageError
 
 LABEL_NAMES = ("label", "y_true", "y", "target")
 ID_NAMES = ("row_id", "id")
+MOST_CLASSES = 10_000_000
+"""Ten times the largest vocabularies; more is a slip of the pen."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class ReadOptions:
             raise UsageError("bad-option", f"on_missing is {self.on_missing!r}", cure="use error or intersect")
         if self.unknown_label not in ("error", "zero"):
             raise UsageError("bad-option", f"unknown_label is {self.unknown_label!r}", cure="use error or zero")
+        if self.prefix == "":
+            raise UsageError("bad-option", "the prefix is empty", cure="say what the prediction columns begin with")
         if self.floor is not None and not 0.0 < self.floor < 0.5:
             raise UsageError("bad-option", f"floor is {self.floor}", cure="use a number between 0 and 0.5")
         if self.unit is not None and self.cluster not in (None, self.unit):
@@ -75,6 +79,11 @@ def parse_classes(text: str) -> tuple[str, ...]:
     """
     first, dots, last = text.partition("..")
     if dots and first.strip().isdigit() and last.strip().isdigit():
+        count = int(last) - int(first) + 1
+        if not 0 < count <= MOST_CLASSES:
+            raise UsageError(
+                "bad-option", f"classes {text!r} are {max(count, 0)}", cure=f"name between 1 and {MOST_CLASSES}"
+            )
         return tuple(str(i) for i in range(int(first), int(last) + 1))
     names = tuple(name.strip() for name in text.split(","))
     if len(set(names)) < len(names) or "" in names:
