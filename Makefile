@@ -17,7 +17,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.report  ## choose between six models of flight delays and write demo-report.html
-	$(BIN)/crossent select $(FLIGHTS) --cluster day --html $(PAGE)
+	$(BIN)/crossent select $(FLIGHTS) --cluster day --positive late --html $(PAGE)
 	@echo "The page is $(abspath $(PAGE))"
 
 test: $(VENV)/.dev  ## the whole suite, with every extra installed

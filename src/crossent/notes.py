@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crossent.evaluation import Evaluation
-from crossent.report.numbers import count
 from crossent.results import Note, Results
+from crossent.wording import count
 
 FEW_CLUSTERS = 30
 FEW_ROWS = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from crossent.report.numbers import count, p_value, plain, with_error
+from crossent.wording import count, p_value, plain, with_error
 from crossent.results import ModelResult, Results
 from crossent.statistics.paired import Difference
 

@@ -20,7 +20,7 @@ from crossent.report.blocks import Block, Cell, Column, Section, Sentences, Tabl
 from crossent.report.charts import describe, svg
 from crossent.report.html import page
 from crossent.report.markdown import escape, render_block
-from crossent.report.numbers import clean
+from crossent.wording import clean
 from crossent.report.palette import DARK, LIGHT
 from crossent.report.text import block_renderables
 from crossent.results import Results

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from crossent.report.numbers import count, percent, plain, probability, signed
+from crossent.wording import count, percent, plain, probability, signed
 
 Align = Literal["left", "right"]
 Tone = Literal["plain", "strong", "quiet", "good", "bad"]

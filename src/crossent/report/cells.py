@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from crossent.report import numbers
+from crossent import wording
 from crossent.report.blocks import Cell, Column, IntervalPoint, Tone
 from crossent.results import ModelResult, Results
 from crossent.statistics.estimates import Estimate
@@ -33,7 +33,7 @@ def estimate_cell(estimate: Estimate | None, *, sign: bool = False) -> Cell:
     """Value ± standard error."""
     if estimate is None:
         return missing()
-    return Cell(numbers.with_error(estimate, sign=sign), estimate.value)
+    return Cell(wording.with_error(estimate, sign=sign), estimate.value)
 
 
 def loss_cell(estimate: Estimate, n_infinite: int) -> Cell:
@@ -49,7 +49,7 @@ def infinite_remark(n_infinite: int) -> str:
     >>> infinite_remark(34)
     '34 labels at 0'
     """
-    return f"{numbers.things(n_infinite, 'label')} at 0"
+    return f"{wording.things(n_infinite, 'label')} at 0"
 
 
 def difference_cell(difference: Difference) -> Cell:
@@ -66,17 +66,17 @@ def verdict_cell(difference: Difference) -> Cell:
 
 def number_cell(value: float | None) -> Cell:
     """A number to four significant digits."""
-    return Cell(numbers.plain(value), value)
+    return Cell(wording.plain(value), value)
 
 
 def count_cell(n: float | None) -> Cell:
     """A count."""
-    return Cell(numbers.count(n), n)
+    return Cell(wording.count(n), n)
 
 
 def missing() -> Cell:
     """A number that is not defined or was not asked for."""
-    return Cell(numbers.UNDEFINED, tone="quiet")
+    return Cell(wording.UNDEFINED, tone="quiet")
 
 
 def headline_point(results: Results, model: ModelResult) -> IntervalPoint:

@@ -24,8 +24,8 @@ from crossent.report.blocks import (
     ReliabilityChart,
     numbers_of,
 )
-from crossent.report.numbers import clean
 from crossent.report.palette import LIGHT, model_colour
+from crossent.wording import clean
 
 Rows = Sequence[Mapping[str, object]]
 Layers = alt.LayerChart | alt.FacetChart

@@ -22,10 +22,10 @@ from crossent.report.blocks import (
     Table,
     numbers_of,
 )
-from crossent.report.numbers import clean
 from crossent.report.palette import css, model_colour
 from crossent.report.registry import build
 from crossent.results import Results
+from crossent.wording import clean
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template

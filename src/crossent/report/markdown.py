@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from crossent.report.blocks import Block, Cell, Column, Section, Sentences, Table, numbers_of
-from crossent.report.numbers import clean
 from crossent.report.registry import build
 from crossent.results import Results
+from crossent.wording import clean
 
 _SPECIAL = re.compile(r"[\\`*|~$\[\]]|(?<![^\W_])_|_(?![^\W_])")
 _BLOCK_START = re.compile(r"^(?:#{1,6}(?=\s|$)|[+-](?=\s|-|$)|\d+[.)](?=\s|$))")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 from crossent.report import cells
 from crossent.report.blocks import Cell, Column, IntervalChart, IntervalPoint, Table
-from crossent.report.numbers import plain
 from crossent.results import Results, Slice
+from crossent.wording import plain
 
 _MOST_DRAWN = 30
 

@@ -25,9 +25,9 @@ from crossent.report.blocks import (
     Table,
     numbers_of,
 )
-from crossent.report.numbers import clean, percent, plain, things
 from crossent.report.registry import build
 from crossent.results import Results
+from crossent.wording import clean, percent, plain, things
 
 _STYLES = {"plain": "", "strong": "bold", "quiet": "dim", "good": "green", "bad": "red"}
 _SENTENCES = {"lead": "bold", "list": "", "quiet": "dim", "alarm": "bold red"}

@@ -50,7 +50,7 @@ def open_memory(data: object, name: str) -> MemorySource:
             column=twice[0],
             cure="rename one of them",
         )
-    info = FileInfo(name, table.nbytes, table.num_rows, _digest(table))
+    info = FileInfo(name, table.get_total_buffer_size(), table.num_rows, _digest(table))
     return MemorySource(name, table.schema, (info,), table)
 
 

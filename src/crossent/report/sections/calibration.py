@@ -13,10 +13,10 @@ from crossent.report.blocks import (
     Sentences,
     Table,
 )
-from crossent.report.numbers import probability
 from crossent.report.registry import section
 from crossent.results import ModelResult, Results
 from crossent.statistics.calibration_error import Reliability
+from crossent.wording import probability
 
 _EVENTS_DRAWN = 2
 

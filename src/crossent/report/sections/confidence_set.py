@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from crossent.report import cells
 from crossent.report.blocks import Cell, Column, Section, Sentences, Table
-from crossent.report.numbers import count, p_value, plain, things
 from crossent.report.registry import section
 from crossent.results import Results
+from crossent.wording import count, p_value, plain, things
 
 _STATISTICS = {"range": "range statistic T_R", "max": "maximum statistic T_max"}
 

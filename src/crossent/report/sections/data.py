@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from crossent.report import cells
 from crossent.report.blocks import Block, Cell, Column, Section, Table
-from crossent.report.numbers import byte_size, count, percent, plain, things
 from crossent.report.registry import section
 from crossent.results import DataRecord, Results
+from crossent.wording import byte_size, count, percent, plain, things
 
 _DIGEST_SHOWN = 12
 _ROWS_UNFOLDED = 12

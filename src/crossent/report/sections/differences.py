@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from crossent.report import cells
 from crossent.report.blocks import Block, Cell, Column, IntervalChart, IntervalPoint, Section, Table
-from crossent.report.numbers import interval, p_value, plain
 from crossent.report.registry import section
 from crossent.results import Results
 from crossent.statistics.paired import Difference
+from crossent.wording import interval, p_value, plain
 
 
 @section(order=30)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from crossent.report import cells
 from crossent.report.blocks import Block, Cell, Column, Section, Table
-from crossent.report.numbers import count, plain, things
 from crossent.report.registry import section
 from crossent.results import Floor, Quality, Results
+from crossent.wording import count, plain, things
 
 
 @section(order=80)

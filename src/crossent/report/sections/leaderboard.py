@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from crossent.report import cells
 from crossent.report.blocks import Block, Cell, Column, IntervalChart, Section, Table
-from crossent.report.numbers import interval, p_value, percent, plain, probability
 from crossent.report.registry import section
 from crossent.results import ModelResult, Results
 from crossent.statistics.estimates import Estimate
 from crossent.statistics.paired import Difference
+from crossent.wording import interval, p_value, percent, plain, probability
 
 _TITLES = {"brier": "Brier", "zero_one": "Accuracy"}
 _HINTS = {

@@ -6,9 +6,9 @@ import math
 
 from crossent.report import cells
 from crossent.report.blocks import BarChart, Block, Cell, Column, HistogramChart, Section, Table
-from crossent.report.numbers import percent, plain, probability, things
 from crossent.report.registry import section
 from crossent.results import ModelResult, Results
+from crossent.wording import percent, plain, probability, things
 
 
 @section(order=90)

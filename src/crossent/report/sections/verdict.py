@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from crossent.report.blocks import Block, Section, Sentences
-from crossent.report.numbers import count, plain, things
 from crossent.report.registry import section
 from crossent.results import Results
+from crossent.wording import count, plain, things
 
 
 @section(order=10, brief=True)
