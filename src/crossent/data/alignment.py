@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +107,8 @@ def check_same_rows(models: Sequence[Model], aligned: Aligned, facts: Sequence[F
                 continue
             named = np.array(mine.values, object)[mine.codes] != np.array(theirs.values, object)[theirs.codes]
             if named.any():
-                _differ(models[0], model, piece, "cluster or group", int(np.flatnonzero(named)[0]))
+                row = piece.row(int(np.flatnonzero(named)[0]))
+                fact_mismatch(models[0], model, "cluster" if mine is first.cluster else "groups", piece.file, row)
 
 
 def _same_labels(first_model: Model, model: Model, piece: Piece, first: Facts, other: Facts) -> None:
@@ -129,14 +131,15 @@ def _same_labels(first_model: Model, model: Model, piece: Piece, first: Facts, o
             row=piece.row(row),
             cure="write a row_id column into every file",
         )
-    label_mismatch(first_model, model, piece.file, piece.row(row), _label(first, row), _label(other, row))
+    found = f", {_label(other, row)} for {_label(first, row)}"
+    label_mismatch(first_model, model, piece.file, piece.row(row), found)
 
 
-def label_mismatch(first: Model, model: Model, file: str, row: int, mine: str, theirs: str) -> None:
+def label_mismatch(first: Model, model: Model, file: str, row: int, found: str = "") -> NoReturn:
     """Raise: the same row has two labels."""
     raise DataError(
         "labels-differ",
-        f"label {theirs} where {first.name} has {mine} for the same row id",
+        f"not the label that {first.name} has for the same row id{found}",
         file=file,
         row=row,
         column=model.layout.label,
@@ -158,14 +161,15 @@ def _same_numbers(
     theirs: NDArray[np.float64] | None,
 ) -> None:
     if mine is not None and theirs is not None and not np.array_equal(mine, theirs):
-        _differ(first, model, piece, what, int(np.flatnonzero(mine != theirs)[0]))
+        fact_mismatch(first, model, what, piece.file, piece.row(int(np.flatnonzero(mine != theirs)[0])))
 
 
-def _differ(first: Model, model: Model, piece: Piece, what: str, row: int) -> None:
+def fact_mismatch(first: Model, model: Model, what: str, file: str, row: int) -> NoReturn:
+    """Raise: the same row has two weights, clusters …"""
     raise DataError(
         "facts-differ",
-        f"another {what} than {first.name} has for the same row",
-        file=piece.file,
-        row=piece.row(row),
-        cure=f"write the same {what} for a row into every file",
+        f"not the {what} that {first.name} has for the same row",
+        file=file,
+        row=row,
+        cure=f"write the same {what} for a row into every file of {first.name} and {model.name}",
     )

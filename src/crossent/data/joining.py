@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crossent.data.alignment import Model, label_mismatch
+from crossent.data.alignment import Model, fact_mismatch, label_mismatch
 from crossent.data.identity import KEY, Keys, keys_of, normalised
 from crossent.data.labels import key_text
 from crossent.data.partitions import (
+    FACTS,
     Partitions,
     Records,
     file_and_row,
@@ -209,18 +210,12 @@ def _missing(models: Sequence[Model], lacking: Sequence[_Lacking]) -> DataError:
 def _same_facts(models: Sequence[Model], records: Sequence[Records]) -> None:
     first = records[0]
     for model, mine in zip(models[1:], records[1:], strict=True):
-        for name in ("label", "weight", "bytes"):
+        for name, _ in FACTS:
             different = mine[name] != first[name]
             if not different.any():
                 continue
-            file, row = file_and_row(int(mine["at"][different][0]))
+            file, row = file_and_row(int(mine["at"][different].min()))
             path = model.source.files[file].path
             if name == "label":
-                label_mismatch(models[0], model, path, row, "another one", "this")
-            raise DataError(
-                "facts-differ",
-                f"another {name} than {models[0].name} has for the same row",
-                file=path,
-                row=row,
-                cure=f"write the same {name} for a row into every file",
-            )
+                label_mismatch(models[0], model, path, row)
+            fact_mismatch(models[0], model, name, path, row)

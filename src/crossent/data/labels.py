@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import pyarrow as pa
@@ -44,6 +45,12 @@ def keyed(column: pa.Array) -> Keyed:
     if len(distinct) < len(values):
         codes = np.array([distinct[v] for v in values], np.int64)[codes]
     return Keyed(tuple(distinct), codes)
+
+
+def fingerprints(keys: Keyed) -> NDArray[np.uint64]:
+    """A hash of each row's key: different keys have different ones, but for a chance of 10⁻¹⁹."""
+    hashes = [blake2b(value.encode(), digest_size=8).digest() for value in keys.values]
+    return np.frombuffer(b"".join(hashes), np.uint64)[keys.codes]
 
 
 def key_text(value: object) -> str:

@@ -17,8 +17,9 @@ from crossent.data.identity import KEY, Keys
 from crossent.errors import DataError
 
 Records = NDArray[np.void]
-RECORD = np.dtype([*KEY.descr, ("at", "<i8"), ("label", "<i8"), ("weight", "<f8"), ("bytes", "<f8"), ("loss", "<f8")])
-"""Key, place of the row (`place`), label code, weight, bytes and loss."""
+FACTS = (("label", "<u8"), ("cluster", "<u8"), ("groups", "<u8"), ("weight", "<f8"), ("bytes", "<f8"))
+RECORD = np.dtype([*KEY.descr, ("at", "<i8"), *FACTS, ("loss", "<f8")])
+"""Key, place of the row (`place`), what all models must agree on (texts as `fingerprints`), and the loss."""
 MOST_PARTITIONS = 1024
 _FILE_SHIFT = 40
 

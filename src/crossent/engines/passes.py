@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from crossent.data.batch import build
 from crossent.data.facts import Classes, Facts, facts_of
 from crossent.data.identity import Run, keys_of, normalised, run_of, strictly_increasing
 from crossent.data.joining import check_unique, estimated_rows, joined, places_of
+from crossent.data.labels import fingerprints
 from crossent.data.options import ReadOptions
 from crossent.data.partitions import RECORD, Partitions, Records, partitions_for
 from crossent.data.pieces import Piece
@@ -203,16 +203,19 @@ def _records(model: Model, piece: Piece, facts: Facts, rows: Rows) -> Records:
     records["at"] = places_of(model, piece)
     records["loss"] = rows.loss
     if facts.labels is not None:
-        records["label"] = facts.labels
+        records["label"] = facts.labels.view(np.uint64)
     elif facts.label_text is not None:
-        sums = np.array([zlib.crc32(v.encode()) for v in facts.label_text.values], np.int64)
-        records["label"] = sums[facts.label_text.codes]
+        records["label"] = fingerprints(facts.label_text)
+    if facts.cluster is not None:
+        records["cluster"] = fingerprints(facts.cluster)
+    for group in facts.groups:
+        # an odd multiplier keeps the order of the columns
+        records["groups"] = records["groups"] * np.uint64(0x9E3779B97F4A7C15) + fingerprints(group)
     if facts.weight is not None:
         records["weight"] = facts.weight
     if facts.bytes is not None:
         records["bytes"] = facts.bytes
     return records
-
 
 
 def accumulate(job: Job, folder: Path, restarted: Callable[[], None]) -> State:
