@@ -10,6 +10,7 @@ from pathlib import Path
 
 from crossent import losses
 from crossent.accumulators.contract import Spec
+from crossent.accumulators.moments import EXPOSURE
 from crossent.data.alignment import Model
 from crossent.data.facts import Classes, other_class
 from crossent.data.identity import common_id_type
@@ -84,6 +85,7 @@ def evaluate_models(
         job = _job(models, options, classes, losses.get(loss), run)
         state = accumulate(job, Path(folder), lambda: _notify(run))
     _check_weights(state, job)
+    _check_bytes(state, job)
     setup = _setup(job, per_model, dropped, loss)
     return Evaluation(setup, job.spec, state)
 
@@ -98,6 +100,9 @@ def _understand(
             raise UsageError(
                 "columns-of-several", "model columns were named for several files", cure="give one file"
             )
+        twice = next((column for column in columns if columns.count(column) > 1), None)
+        if twice is not None:
+            raise UsageError("model-twice", f"{twice} is given twice", cure="name each column once")
         source = open_source(next(iter(inputs.values())), format=format)
         opened = dict.fromkeys(columns, source)
         per_model = [replace(options, prob=column) for column in columns]
@@ -120,6 +125,8 @@ def _classes(
 ) -> tuple[str, ...] | None:
     """All classes in order; where only the positive one is named, the other is the other label."""
     classes = common_classes(layouts, sources)
+    if classes is None:
+        _refuse_options_about_classes(options)
     if classes is None or any(layout.shape != "single" for layout in layouts):
         if classes is not None and options.positive is not None and options.positive not in classes:
             raise UsageError(
@@ -131,6 +138,22 @@ def _classes(
     label = layouts[0].label
     assert label is not None
     return other_class(classes[0], sources[0], label, options.where), classes[0]
+
+
+def _refuse_options_about_classes(options: ReadOptions) -> None:
+    given = {
+        "classes": options.classes is not None,
+        "positive": options.positive is not None,
+        "renormalise": options.renormalise,
+        "unknown-label": options.unknown_label != "error",
+    }
+    for name, used in given.items():
+        if used:
+            raise UsageError(
+                "no-classes",
+                f"--{name} says something about classes, and these predictions have none",
+                cure="leave the option out: only the log-probability of the label is known",
+            )
 
 
 def _order(layout: Layout, classes: tuple[str, ...] | None) -> tuple[int, ...] | None:
@@ -235,6 +258,17 @@ def _check_weights(state: State, job: Job) -> None:
             file=job.models[0].source.name,
             column=job.options.weight,
             cure="at least one row must count",
+        )
+
+
+def _check_bytes(state: State, job: Job) -> None:
+    if job.spec.bytes and state.moments[0].total(EXPOSURE) == 0:
+        raise DataError(
+            "no-bytes",
+            "there is not one byte, so bits per byte are undefined",
+            file=job.models[0].source.name,
+            column=job.options.bytes,
+            cure="write the UTF-8 bytes of each token, or leave --bytes out",
         )
 
 
