@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from crossent.wording import count, p_value, plain, with_error
 from crossent.results import ModelResult, Results
+from crossent.statistics.estimates import Estimate
 from crossent.statistics.paired import Difference
+from crossent.wording import count, p_value, plain, signed, with_error
+
+SHOWN = 4
+"""Models named in one sentence; the others are counted."""
 
 
 def statements(results: Results) -> tuple[str, ...]:
@@ -105,16 +109,24 @@ def _several_models(results: Results) -> Iterable[str]:
 def _best(results: Results, finite: Sequence[ModelResult]) -> str:
     best = finite[0]
     title = results.loss_title if results.unit == "nats" else f"{results.loss_title} in {results.unit}"
-    sentence = f"{best.name} has the lowest {title}, {with_error(best.loss)}{_scatter(results)}"
+    places = _places(results)
+    loss, se = plain(best.loss.value, places), best.loss.se
+    amount = loss if se is None else f"{loss} ± {plain(se, places)}"
+    sentence = f"{best.name} has the lowest {title}, {amount}{_scatter(results)}"
     if len(finite) == 1:
         return f"{sentence}; it is the only model whose loss is finite."
     assert results.comparison is not None
     close = [d for d in results.comparison.differences if d.verdict in ("not told apart", "identical")]
     if not close:
         return f"{sentence}, and can be told apart from every other model."
-    shown = [f"{d.model} ({with_error(d.difference, sign=True)})" for d in close[:4]]
-    rest = f" and {len(close) - 4} more" if len(close) > 4 else ""
-    return f"{sentence}; {listed(shown)}{rest} cannot be told apart from it."
+    return f"{sentence}; {_amounts(results, close)} cannot be told apart from it{_detectable(close)}."
+
+
+def _detectable(close: Sequence[Difference]) -> str:
+    """What would have shown, where there is one model to say it of."""
+    if len(close) > 1 or close[0].detectable is None:
+        return ""
+    return f" (a difference of {plain(close[0].detectable)} would show)"
 
 
 def _apart(results: Results, finite: Sequence[ModelResult]) -> str:
@@ -123,10 +135,29 @@ def _apart(results: Results, finite: Sequence[ModelResult]) -> str:
     if not worse:
         return ""
     level = plain(100 * results.comparison.level, 0)
-    shown = [f"{d.model} ({with_error(d.difference, sign=True)})" for d in worse[:4]]
-    rest = f" and {len(worse) - 4} more" if len(worse) > 4 else ""
     verb = "is" if len(worse) == 1 else "are"
-    return f"{listed(shown)}{rest} {verb} worse at {level} % (paired, Holm-adjusted)."
+    return f"{_amounts(results, worse)} {verb} worse at {level} % (paired, Holm-adjusted)."
+
+
+def _amounts(results: Results, differences: Sequence[Difference]) -> str:
+    """Models with their differences to the best, the first few by name."""
+    places = _places(results)
+    shown = [f"{d.model} ({_difference(d.difference, places)})" for d in differences[:SHOWN]]
+    rest = len(differences) - SHOWN
+    return listed([*shown, f"{rest} more"] if rest > 0 else shown)
+
+
+def _difference(difference: Estimate, places: int) -> str:
+    value = signed(difference.value, places)
+    return value if difference.se is None else f"{value} ± {plain(difference.se, places)}"
+
+
+def _places(results: Results) -> int:
+    """Decimals that show two digits of the finest standard error of a difference: all can be compared."""
+    assert results.comparison is not None
+    errors = [d.difference.se for d in results.comparison.differences if d.difference.se]
+    finest = min(errors, default=results.models[0].loss.se or 1e-3)
+    return min(8, max(0, 1 - math.floor(math.log10(finest))))
 
 
 def _zeros(infinite: Sequence[ModelResult], results: Results) -> str:
