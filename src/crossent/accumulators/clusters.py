@@ -38,16 +38,16 @@ class Clusters(Accumulator):
     def update(self, rows: Rows) -> None:
         assert rows.cluster is not None
         cells = self.sums.cells(rows.cluster)
-        self.sums.count("rows", cells if rows.weight is None else cells[rows.weight > 0.0])
+        self.sums.count("rows", cells if rows.weight is None else cells.where(rows.weight > 0.0))
         if rows.weight is not None:
             self.sums.add("weight", cells, rows.weight)
         if rows.bytes is not None:
             self.sums.add("bytes", cells, rows.weighted(rows.bytes))
         for name, loss in ((LOSS, rows.loss), *rows.companions.items()):
-            self.sums.add(name, cells, rows.weighted(loss))
+            self.sums.add(name, cells, rows.loss_slices if name == LOSS else rows.weighted(loss))
             infinite = rows.infinite(loss)
             if infinite.any():
-                self.sums.count(infinite_rows(name), cells[infinite])
+                self.sums.count(infinite_rows(name), cells.where(infinite))
 
     def units(self) -> Bools:
         """Which clusters, keys sorted, have a row of positive weight."""

@@ -10,10 +10,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from crossent.exact import Slices, cut_for_sums
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -92,16 +95,28 @@ class Rows:
 
     def infinite(self, values: Floats) -> Bools:
         """Rows of positive weight where x is infinite."""
-        infinite = np.isposinf(values)
+        infinite: Bools = values == np.inf
         return infinite if self.weight is None else infinite & (self.weight > 0.0)
 
-    def finite_loss_mask(self) -> Bools | None:
+    @cached_property
+    def finite(self) -> Bools | None:
         """Rows of positive weight with a finite loss; None when that is all of them."""
         finite = np.isfinite(self.loss)
         if self.weight is None:
             return None if finite.all() else finite
         counted = finite & (self.weight > 0.0)
         return None if counted.all() else counted
+
+    @cached_property
+    def loss_slices(self) -> Slices:
+        """`weighted(loss)` cut for exact sums, once for all tables that take it."""
+        return cut_for_sums(self.weighted(self.loss))
+
+    @cached_property
+    def square_slices(self) -> Slices:
+        """The square of `weighted(loss)` cut for exact sums."""
+        loss = self.weighted(self.loss)
+        return cut_for_sums(loss * loss)
 
     def weights(self) -> Floats:
         """The weights, ones where there are none."""

@@ -52,17 +52,16 @@ class Moments:
             weight = weight[counted]
             size = int(weight.size)
         self.rows += size
-        masks = [np.isposinf(loss) for loss in losses]
+        masks = [loss == np.inf for loss in losses]
         columns = [np.where(m, 0.0, loss) if m.any() else loss for loss, m in zip(losses, masks, strict=True)]
-        ones = np.ones(size)
         if weight is not None:
             columns = [weight * c for c in columns]
             exposure = None if exposure is None else weight * exposure
-        parts = [p for p in (ones, weight, exposure) if p is not None]
-        for pair, value in zip(self._pairs, exact_gram([*parts, *columns], self._pairs), strict=True):
+        parts = [p for p in (weight, exposure) if p is not None]
+        for pair, value in zip(self._pairs, exact_gram([None, *parts, *columns], self._pairs), strict=True):
             self.gram[pair] += value
         if any(m.any() for m in masks):
-            self._count_infinite(masks, columns, weight if weight is not None else ones)
+            self._count_infinite(masks, columns, np.ones(size) if weight is None else weight)
 
     def _count_infinite(self, masks: Sequence[Any], columns: Sequence[Floats], weight: Floats) -> None:
         for a, mask in enumerate(masks):

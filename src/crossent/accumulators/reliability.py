@@ -14,8 +14,6 @@ from crossent.exact import LimbSums
 GRID = 300
 """Divisible by the usual numbers of bins: 10, 12, 15, 20, 25, 30, 50, 60, 100."""
 CELLS = 2 * GRID + 1
-_EDGES = np.arange(GRID + 1) / GRID
-_UPPER = np.append(_EDGES[1:], np.inf)
 _VARIANCE_UNIT = 2.0**40
 COLUMNS = ("weight", "confidence", "happened", "variance")
 
@@ -24,12 +22,12 @@ def cells_of(confidence: Floats) -> Ints:
     """Cell 2j for exactly j/300 and 2j+1 for the open interval up to the next edge, so that bins closed on
     either side can be formed; values outside [0, 1] (within tolerance) join the outermost cells.
     """
-    c = np.clip(confidence, 0.0, 1.0)
-    j = (c * GRID).astype(np.int64)
-    # c·300 rounds: step back or forth where it crossed an edge
-    j -= c < _EDGES[j]
-    j += c >= _UPPER[j]
-    cells: Ints = 2 * j + (c > _EDGES[j])
+    c = np.minimum(np.maximum(confidence, 0.0), 1.0)
+    nearest = np.rint(c * GRID)
+    edge = nearest / GRID
+    cells: Ints = (2.0 * nearest).astype(np.int64)
+    cells += c > edge
+    cells -= c < edge
     return cells
 
 
@@ -59,15 +57,17 @@ class ReliabilityGrid(Accumulator):
         cells = cells_of(event.confidence)
         spread = event.confidence * (1.0 - event.confidence)
         if weight is None:
-            table["weight"].add_counts(np.bincount(cells))
-            table["happened"].add_counts(np.bincount(cells[event.happened], minlength=1))
+            # one histogram for both: selecting the rows where it happened costs 4 ns a row
+            rows = np.bincount(2 * cells + event.happened, minlength=2 * CELLS).reshape(CELLS, 2)
+            table["weight"].add_counts(rows.sum(axis=1))
+            table["happened"].add_counts(rows[:, 1])
             table["confidence"].add(cells, event.confidence)
         else:
             table["weight"].add(cells, weight)
-            table["happened"].add(cells[event.happened], weight[event.happened])
+            table["happened"].add(cells, weight * event.happened)
             table["confidence"].add(cells, event.confidence * weight)
             spread = spread * weight * weight
-        # only a scale for the expected error: two limbs are enough, so long as each row rounds by itself
+        # only a scale for the expected error: few bits are enough, so long as each row rounds by itself
         table["variance"].add(cells, np.rint(spread * _VARIANCE_UNIT) / _VARIANCE_UNIT)
 
     def merge(self, other: Self) -> None:

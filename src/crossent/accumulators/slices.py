@@ -20,17 +20,16 @@ class _Slice:
 
     def update(self, rows: Rows, key: KeyColumn) -> None:
         cells = self.sums.cells(key)
-        self.sums.count("rows", cells if rows.weight is None else cells[rows.weight > 0.0])
-        loss = rows.weighted(rows.loss)
-        self.sums.add("l", cells, loss)
-        self.sums.add("ll", cells, loss * loss)
+        self.sums.count("rows", cells if rows.weight is None else cells.where(rows.weight > 0.0))
+        self.sums.add("l", cells, rows.loss_slices)
+        self.sums.add("ll", cells, rows.square_slices)
         infinite = rows.infinite(rows.loss)
         if infinite.any():
-            self.sums.count("infinite", cells[infinite])
+            self.sums.count("infinite", cells.where(infinite))
         if rows.weight is not None:
             self.sums.add("w", cells, rows.weight)
             self.sums.add("ww", cells, rows.weight * rows.weight)
-            self.sums.add("wwl", cells, rows.weight * loss)
+            self.sums.add("wwl", cells, rows.weight * rows.weighted(rows.loss))
         if rows.bytes is not None:
             self.sums.add("bytes", cells, rows.bytes * rows.weights())
 

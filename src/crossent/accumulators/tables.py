@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from crossent.accumulators.contract import Floats, Ints, KeyColumn
-from crossent.exact import LimbSums
+from crossent.accumulators.contract import Bools, Floats, Ints, KeyColumn
+from crossent.exact import LimbSums, Slices, counts_of
 
 
 def pack_integer(value: int) -> str:
@@ -45,6 +46,18 @@ def unpack_limbs(packed: Mapping[str, Any]) -> LimbSums:
     return sums
 
 
+@dataclass(frozen=True)
+class Cells:
+    """Where rows belong: row i in cell index[codes[i]]; few of many cells need only small codes."""
+
+    index: Ints
+    codes: Ints
+
+    def where(self, mask: Bools) -> Cells:
+        """The cells of some of the rows."""
+        return Cells(self.index, self.codes[mask])
+
+
 class KeyedSums:
     """Named columns of exact sums, one cell a key."""
 
@@ -52,9 +65,9 @@ class KeyedSums:
         self.columns = {name: LimbSums() for name in columns}
         self.keys: dict[str, int] = {}
 
-    def cells(self, keyed: KeyColumn) -> Ints:
+    def cells(self, keyed: KeyColumn) -> Cells:
         """The cell of each row, with new keys taken up."""
-        return self._index(keyed.values)[keyed.codes]
+        return Cells(self._index(keyed.values), keyed.codes)
 
     def _index(self, values: Sequence[str]) -> Ints:
         keys = self.keys
@@ -63,14 +76,14 @@ class KeyedSums:
             column.resize(len(keys))
         return index
 
-    def count(self, name: str, cells: Ints) -> None:
+    def count(self, name: str, cells: Cells) -> None:
         """Add 1 to the cell of each row."""
-        if cells.size:
-            self.columns[name].add_counts(np.bincount(cells))
+        if cells.codes.size:
+            self.columns[name].add_counts(counts_of(cells.codes), index=cells.index)
 
-    def add(self, name: str, cells: Ints, values: Floats, sign: int = 1) -> None:
+    def add(self, name: str, cells: Cells, values: Floats | Slices, sign: int = 1) -> None:
         """Add values to cells."""
-        self.columns[name].add(cells, values, sign=sign)
+        self.columns[name].add(cells.codes, values, sign=sign, index=cells.index)
 
     def merge(self, other: KeyedSums) -> None:
         """Add another table with the same columns."""

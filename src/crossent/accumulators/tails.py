@@ -38,19 +38,16 @@ class LossHistogram(Accumulator):
         self.loss = LimbSums()
 
     def update(self, rows: Rows) -> None:
-        counted = rows.finite_loss_mask()
-        loss = rows.loss if counted is None else rows.loss[counted]
-        if loss.size == 0:
+        cells = cell_of(rows.loss)
+        held = cells if rows.finite is None else cells[rows.finite]
+        if held.size == 0:
             return
-        weighted = (
-            loss if rows.weight is None else loss * (rows.weight if counted is None else rows.weight[counted])
-        )
-        cells = cell_of(loss)
-        first = int(cells.min())
-        cells = cells - first
+        first = int(held.min())
         self._reach(first)
-        self.rows.add_counts(np.bincount(cells), first - self.base)
-        self.loss.add(cells, weighted, first - self.base)
+        self.rows.add_counts(np.bincount(held - first), first - self.base)
+        # the other rows add 0, wherever that is
+        cells = cells - first if rows.finite is None else np.where(rows.finite, cells - first, 0)
+        self.loss.add(cells, rows.loss_slices, first - self.base)
 
     def _reach(self, first: int) -> None:
         """Make room below, so that cell `first` exists."""

@@ -56,10 +56,11 @@ class WorstRows(Accumulator):
     def _candidates(self, rows: Rows) -> Ints:
         """Rows that may belong to the worst, found without sorting them all."""
         loss = rows.loss if rows.weight is None else np.where(rows.weight > 0.0, rows.loss, -np.inf)
-        least = self.rows[-1].loss if len(self.rows) == KEPT else -np.inf
-        if loss.size > KEPT:
-            least = max(least, float(np.partition(loss, loss.size - KEPT)[loss.size - KEPT]))
-        found: Ints = np.flatnonzero((loss >= least) & (loss > -np.inf))
+        full = len(self.rows) == KEPT
+        found: Ints = np.flatnonzero(loss >= self.rows[-1].loss if full else loss > -np.inf)
+        if found.size > KEPT:
+            least = np.partition(loss[found], found.size - KEPT)[found.size - KEPT]
+            found = found[loss[found] >= least]
         return found
 
     def _trim(self) -> None:

@@ -101,10 +101,15 @@ def _score_classes(rows: Rows, batch: Batch, labels: Ints, scoring: Scoring) -> 
     events = [Event(TOP_LABEL, confidence, top == labels)]
     assert scoring.classes is not None
     events += [
-        Event(scoring.classes[k], np.asarray(probabilities[:, k], np.float64), labels == k) for k in scoring.events
+        Event(scoring.classes[k], np.asarray(probabilities[:, k], np.float64), labels == k)
+        for k in scoring.events
     ]
     unknown = labels == UNKNOWN
-    counts = {**counts, "top_ties": int(np.count_nonzero(ties)), "unknown_labels": int(np.count_nonzero(unknown))}
+    counts = {
+        **counts,
+        "top_ties": int(np.count_nonzero(ties)),
+        "unknown_labels": int(np.count_nonzero(unknown)),
+    }
     codes = labels
     if unknown.any():
         prediction, codes = _with_unknown(prediction, kind, labels)
@@ -126,16 +131,17 @@ def _loss(batch: Batch, labels: Ints, prediction: Reals, kind: str, scoring: Sco
     """The headline loss; for log loss of a single column, a tiny probability keeps its full precision."""
     if batch.shape == "single" and scoring.loss.name == "log_loss" and not scoring.renormalise:
         loss = kernels.binary_log_loss(labels == scoring.positive, batch.prediction)
-        # a label that no class has the name of
-        return np.where(labels > 1, np.inf, loss)
+        unknown = labels > 1
+        return np.where(unknown, np.inf, loss) if unknown.any() else loss
     return scoring.loss.value(labels, prediction, kind)
 
 
 def _both_columns(p: Reals, positive: int) -> Floats:
-    both = np.empty((p.size, 2))
-    both[:, positive] = p
-    np.subtract(1.0, both[:, positive], out=both[:, 1 - positive])
-    return both
+    """(N, 2) probabilities, each class contiguous."""
+    both = np.empty((2, p.size))
+    both[positive] = p
+    np.subtract(1.0, both[positive], out=both[1 - positive])
+    return both.T
 
 
 def _probabilities(prediction: Reals, kind: str) -> Reals:
@@ -157,7 +163,7 @@ def _quality(p: Reals) -> tuple[dict[str, int], dict[str, tuple[float, float]]]:
 
 
 def _renormalised(p: Reals) -> tuple[Floats, str, int]:
-    """Rows divided by their sums; a row that sums to 0 stays 0, so that its loss is infinite, and is counted."""
+    """Rows divided by their sums; a row that sums to 0 stays 0 (its loss is infinite) and is counted."""
     total, _, _ = kernels.row_sum_and_extremes(p)
     empty = total <= 0.0
     divided = np.asarray(p, np.float64) / np.where(empty, 1.0, total)[:, None]
