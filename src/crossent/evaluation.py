@@ -8,6 +8,7 @@ import gzip
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -108,10 +109,15 @@ class Evaluation:
         name = os.fspath(path)
         try:
             raw = Path(path).read_bytes()
+        except OSError as error:
+            raise DataError(
+                "cannot-read", f"cannot be read: {error.strerror}", file=name, cure="check the path"
+            ) from None
+        try:
             data = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
-        except (OSError, EOFError, ValueError, gzip.BadGzipFile) as error:
+        except (EOFError, ValueError, RecursionError, zlib.error, gzip.BadGzipFile) as error:
             raise _not_an_evaluation(name, str(error)) from None
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
+        if not isinstance(data, dict) or data.get("format") != FORMAT or type(data.get("version")) is not int:
             raise _not_an_evaluation(name, "it is something else")
         if data["version"] > VERSION:
             raise DataError(
@@ -120,7 +126,12 @@ class Evaluation:
                 file=name,
                 cure="update crossent",
             )
-        return cls.from_dict(data)
+        try:
+            return cls.from_dict(data)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise _not_an_evaluation(
+                name, f"its content is damaged ({type(error).__name__}: {error})"
+            ) from None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Evaluation:
@@ -134,6 +145,9 @@ class Evaluation:
                 accumulator.load(saved[key]["state"])
             models[name] = accumulators
         state = State(models, [Moments.load(m) for m in data["moments"]])
+        complete = all(saved.keys() >= new_states(spec).keys() for saved in data["models"].values())
+        if not complete or {n for m in state.moments for n in m.names} != models.keys() or not models:
+            raise ValueError("sums are missing")
         return cls(_setup(data["setup"]), spec, state)
 
     def merge(self, other: Evaluation) -> Evaluation:
@@ -169,9 +183,11 @@ class Evaluation:
 
 
 def _disjoint(one: tuple[tuple[str, str], ...], two: tuple[tuple[str, str], ...]) -> bool:
-    """Whether two conditions exclude each other: another value of the same column."""
-    theirs = dict(two)
-    return any(column in theirs and theirs[column] != value for column, value in one)
+    """Whether two conditions exclude each other: no value of some column in both."""
+    columns = {column for column, _ in one} & {column for column, _ in two}
+    return any(
+        not {v for c, v in one if c == column} & {v for c, v in two if c == column} for column in columns
+    )
 
 
 def _merged_setup(one: Setup, two: Setup) -> Setup:
@@ -182,7 +198,9 @@ def _merged_setup(one: Setup, two: Setup) -> Setup:
     dropped = dict(one.dropped)
     for model, count in two.dropped:
         dropped[model] = dropped.get(model, 0) + count
-    where = tuple(sorted({*one.where, *two.where}))
+    # a column that only one part was chosen by says nothing of the rows of both
+    columns = {column for column, _ in one.where} & {column for column, _ in two.where}
+    where = tuple(sorted(pair for pair in {*one.where, *two.where} if pair[0] in columns))
     pairing = one.pairing if one.pairing == two.pairing else "row id"
     return replace(one, sources=tuple(sources), dropped=tuple(dropped.items()), where=where, pairing=pairing)
 
