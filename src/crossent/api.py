@@ -119,9 +119,12 @@ def select(
     >>> select({"sure": sure, "unsure": unsure}).chosen
     'sure'
     """
-    run = RunOptions(threads, memory or DEFAULT_MEMORY, format, started, progress, notify)
-    evaluation = evaluate_models(named(models), read_options(**options), loss=loss, columns=columns, run=run)
+    run = RunOptions(threads, DEFAULT_MEMORY if memory is None else memory, format, started, progress, notify)
+    inputs = named(models)
     reading = Reading(level, Rule(rule, tuple(complexity)), prior, baseline, provenance(options))
+    # before the data are read, which may take hours
+    reading.check(tuple(columns) or tuple(inputs))
+    evaluation = evaluate_models(inputs, read_options(**options), loss=loss, columns=columns, run=run)
     return Report(read_results(evaluation, reading), evaluation)
 
 
@@ -215,7 +218,7 @@ def _is_data(value: object) -> bool:
 def _parts(item: object, default: str) -> list[str]:
     if not isinstance(item, str | os.PathLike):
         return [default]
-    parts = list(Path(os.path.abspath(item)).parts)
+    parts = list(Path(os.path.abspath(item)).parts[1:]) or ["model"]
     stem = parts[-1]
     for suffix in MODEL_SUFFIXES:
         stem = stem.removesuffix(suffix)

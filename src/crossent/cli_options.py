@@ -190,6 +190,16 @@ def model_inputs(arguments: Sequence[str]) -> dict[str, object]:
     return {**given, **automatic}
 
 
+def with_baseline(arguments: Sequence[str], baseline: str) -> tuple[dict[str, object], str]:
+    """The models with the baseline among them, and its name; a model that is given already is not added."""
+    inputs = model_inputs(arguments)
+    ((name, path),) = model_inputs((baseline,)).items()
+    if inputs.get(name) == path:
+        return inputs, name
+    together = model_inputs((*arguments, baseline))
+    return together, next(key for key in reversed(together) if together[key] == path)
+
+
 def parse_prior(text: str | None) -> dict[str, float] | None:
     """Class probabilities from "late=0.2,ontime=0.8"."""
     if text is None:
@@ -197,12 +207,15 @@ def parse_prior(text: str | None) -> dict[str, float] | None:
     prior = {}
     for part in text.split(","):
         name, equals, value = part.rpartition("=")
+        twice = name.strip() in prior
         try:
             prior[name.strip()] = float(value)
         except ValueError:
             equals = ""
-        if not equals:
+        if not equals or twice:
             raise UsageError(
-                "bad-prior", f"{part!r} is not CLASS=PROBABILITY", cure="write --prior late=0.2,ontime=0.8"
+                "bad-prior",
+                f"{part!r} is not CLASS=PROBABILITY, once a class",
+                cure="write --prior late=0.2,ontime=0.8",
             )
     return prior

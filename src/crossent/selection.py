@@ -63,16 +63,28 @@ class Reading:
     baseline: str | None = None
     provenance: tuple[tuple[str, str], ...] = ()
 
+    def check(self, names: Sequence[str]) -> None:
+        """Raise UsageError where these models cannot be read so."""
+        check_probability("level", self.level)
+        if self.baseline is not None and self.baseline not in names:
+            raise UsageError(
+                "unknown-baseline", f"no model is named {self.baseline}", cure="check --baseline"
+            )
+        if self.baseline is not None and len(names) == 1:
+            raise UsageError(
+                "baseline-alone",
+                "there is no model but the baseline",
+                cure="name the models to compare with it",
+            )
+        self.rule.check([name for name in names if name != self.baseline])
+
 
 def read_results(evaluation: Evaluation, reading: Reading | None = None) -> Results:
     """Everything that can be said of an evaluation: of one model, or of several compared."""
     reading = reading or Reading()
-    check_probability("level", reading.level)
     names = evaluation.names
+    reading.check(names)
     candidates = [name for name in names if name != reading.baseline]
-    if reading.baseline is not None and reading.baseline not in names:
-        raise UsageError("unknown-baseline", f"no model is named {reading.baseline}", cure="check --baseline")
-    reading.rule.check(candidates)
     describer = Describer(evaluation, reading.prior)
     summary = describer.headline()
     order = _ranking(evaluation, summary)
