@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from crossent.cli_options import (
     parse_prior,
     reading_options,
     selecting_options,
+    with_baseline,
 )
 from crossent.errors import CrossentError, UsageError
 
@@ -97,11 +99,8 @@ def select(file: tuple[str, ...], **options: Any) -> None:
     id. With --model, the columns named are the models of the one FILE.
     """
     inputs = model_inputs(file)
-    baseline = options.pop("baseline")
-    if baseline is not None:
-        added = model_inputs((baseline,))
-        options["baseline"] = next(iter(added))
-        inputs = {**inputs, **added}
+    if options["baseline"] is not None:
+        inputs, options["baseline"] = with_baseline(file, options["baseline"])
     _run(inputs, options, fail_if_worse=options.pop("fail_if_worse"))
 
 
@@ -135,6 +134,7 @@ def _run(inputs: dict[str, object], options: dict[str, Any], fail_if_worse: bool
 
     outputs = Outputs.taken_from(options)
     outputs.check()
+    _check_gate(fail_if_worse, options.get("baseline"))
     options["prior"] = parse_prior(options["prior"])
     options["columns"] = options.pop("model", ())
     if options["memory"] is not None:
@@ -154,19 +154,25 @@ def _reread(read: Callable[..., Report], options: dict[str, Any]) -> None:
     outputs.check()
     options["prior"] = parse_prior(options["prior"])
     fail_if_worse = options.pop("fail_if_worse")
-    for name in ("model",):
-        options.pop(name, None)
+    _check_gate(fail_if_worse, options["baseline"])
+    if options.pop("model"):
+        raise UsageError(
+            "model-of-saved", "--model chooses columns of data, and these are saved sums", cure="leave it out"
+        )
     result = read(**options)
     outputs.write(result)
     _leave(result, fail_if_worse)
 
 
-def _leave(result: Report, fail_if_worse: bool) -> None:
-    gate = result.results.gate
-    if fail_if_worse and gate is None:
+def _check_gate(fail_if_worse: bool, baseline: str | None) -> None:
+    if fail_if_worse and baseline is None:
         raise UsageError(
             "gate-without-baseline", "--fail-if-worse needs a baseline", cure="name it with --baseline"
         )
+
+
+def _leave(result: Report, fail_if_worse: bool) -> None:
+    gate = result.results.gate
     if fail_if_worse and gate is not None and gate.failed:
         click.echo(f"gate failed: {gate.sentence}", err=True)
         raise SystemExit(GATE_FAILED)
@@ -174,6 +180,10 @@ def _leave(result: Report, fail_if_worse: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code; no traceback reaches the user."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a name or a sign that the terminal's encoding lacks is written as \\u2026, not a crash
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = cli.main(arguments, prog_name="crossent", standalone_mode=False)
         raise SystemExit(code if isinstance(code, int) else 0)
@@ -204,5 +214,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _say(text: str, code: int) -> int:
-    click.echo(text, err=True)
+    # names and values from files must not steer the terminal
+    click.echo("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text), err=True)
     return code

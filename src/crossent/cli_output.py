@@ -44,15 +44,13 @@ class Outputs:
             raise UsageError("two-formats", "--json and --markdown both print to stdout", cure="choose one")
         if self.html is not None and any(find_spec(package) is None for package in PAGE_PACKAGES):
             raise MissingExtra("report", "the HTML page")
-        for path in (self.html, self.state):
-            folder = Path(path or ".").absolute().parent
-            if not folder.is_dir() or not os.access(folder, os.W_OK) or (path and Path(path).is_dir()):
-                raise DataError(
-                    "cannot-write",
-                    "cannot be written",
-                    file=path,
-                    cure="check that the folder exists, is writable and has space",
-                )
+        paths = [path for path in (self.html, self.state) if path is not None]
+        if len({os.path.realpath(path) for path in paths}) < len(paths):
+            raise UsageError("same-output", "--html and --state name the same file", cure="name two files")
+        for path in paths:
+            folder = Path(path).absolute().parent
+            if not path or not folder.is_dir() or not os.access(folder, os.W_OK) or Path(path).is_dir():
+                raise _cannot_write(path)
 
     def write(self, report: Report) -> None:
         """Print the results and write the files."""
@@ -60,21 +58,37 @@ class Outputs:
             report.evaluation.save(self.state)
         if self.html is not None:
             report.save_html(self.html)
-        if self.as_json:
-            click.echo(json.dumps(report.to_dict(), indent=1, ensure_ascii=False, allow_nan=False))
-        elif self.markdown:
-            click.echo(report.to_markdown())
-        else:
+        try:
             self._print(report)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _cannot_write("standard output") from error
         if self.html is not None and not self.quiet:
             click.echo(f"page: {self.html}", err=True)
 
     def _print(self, report: Report) -> None:
-        from rich.console import Console
+        if self.as_json:
+            # escapes are the same JSON in any encoding
+            escaped = (getattr(sys.stdout, "encoding", None) or "utf-8").lower() not in ("utf-8", "utf8")
+            click.echo(json.dumps(report.to_dict(), indent=1, ensure_ascii=escaped, allow_nan=False))
+        elif self.markdown:
+            click.echo(report.to_markdown())
+        else:
+            from rich.console import Console
 
-        from crossent.report import render_text
+            from crossent.report import render_text
 
-        render_text(report.results, Console(file=sys.stdout, soft_wrap=False))
+            render_text(report.results, Console(file=sys.stdout, soft_wrap=False))
+
+
+def _cannot_write(path: str) -> DataError:
+    return DataError(
+        "cannot-write",
+        "cannot be written",
+        file=path,
+        cure="check that the folder exists, is writable and has space",
+    )
 
 
 class Progress:
