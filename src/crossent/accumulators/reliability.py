@@ -55,7 +55,8 @@ class ReliabilityGrid(Accumulator):
     def _add(self, event: Event, weight: Floats | None) -> None:
         table = self._table(event.name)
         cells = cells_of(event.confidence)
-        spread = event.confidence * (1.0 - event.confidence)
+        # a probability just outside [0, 1], within the tolerance, has no variance rather than a negative one
+        spread = np.maximum(event.confidence * (1.0 - event.confidence), 0.0)
         if weight is None:
             # one histogram for both: selecting the rows where it happened costs 4 ns a row
             rows = np.bincount(2 * cells + event.happened, minlength=2 * CELLS).reshape(CELLS, 2)
