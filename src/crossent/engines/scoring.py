@@ -110,16 +110,16 @@ def _score_classes(rows: Rows, batch: Batch, labels: Ints, scoring: Scoring) -> 
         "top_ties": int(np.count_nonzero(ties)),
         "unknown_labels": int(np.count_nonzero(unknown)),
     }
-    codes = labels
+    codes, keys = labels, Keyed(scoring.classes, labels)
     if unknown.any():
         prediction, codes = _with_unknown(prediction, kind, labels)
+        keys = Keyed((*scoring.classes, "(unknown)"), np.where(unknown, len(scoring.classes), labels))
     companions = {c.name: c.value(codes, prediction, kind) for c in scoring.companions}
     loss = _loss(batch, codes, prediction, kind, scoring)
-    names = Keyed((*scoring.classes, "(unknown)"), np.where(unknown, len(scoring.classes), labels))
     scored = replace(
         rows,
         companions=companions,
-        label=names,
+        label=keys,
         events=tuple(events),
         predicted=Keyed(scoring.classes, top),
         extremes=extremes,
