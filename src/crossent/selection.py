@@ -85,6 +85,13 @@ def read_results(evaluation: Evaluation, reading: Reading | None = None) -> Resu
     names = evaluation.names
     reading.check(names)
     candidates = [name for name in names if name != reading.baseline]
+    setup = evaluation.setup
+    if reading.prior is not None and (setup.classes is None or setup.loss != "log_loss"):
+        raise UsageError(
+            "prior-unused",
+            "a prior is what the skill of log loss is measured by, and here is none",
+            cure="leave --prior out: it needs classes and --loss log_loss",
+        )
     describer = Describer(evaluation, reading.prior)
     summary = describer.headline()
     order = _ranking(evaluation, summary)
@@ -95,7 +102,6 @@ def read_results(evaluation: Evaluation, reading: Reading | None = None) -> Resu
         comparison = _comparison(evaluation, describer, summary, ranked, reading.level)
         chosen = _choose(reading.rule, models, comparison, candidates)
         gate = _gate(evaluation, describer, summary, reading, chosen)
-    setup = evaluation.setup
     loss = losses.get(setup.loss)
     results = Results(
         title=f"{names[0]} evaluated" if len(names) == 1 else f"{len(names)} models compared",
