@@ -44,7 +44,7 @@ class DataRecord:
     rows: int
     sum_of_weights: float
     pairing: str
-    """"row id", "position", "unit" or "single" (one model)."""
+    """"row id", "position", "same row" (columns of one table), "unit" or "single" (one model)."""
     label_column: str
     id_column: str | None
     weight_column: str | None

@@ -304,7 +304,10 @@ def _pairing(job: Job) -> str:
         return "single"
     if job.options.unit is not None:
         return "unit"
-    return "position" if job.models[0].id_type is None else "row id"
+    if job.models[0].id_type is not None:
+        return "row id"
+    # columns of one table stand in the same rows
+    return "same row" if all(m.source is job.models[0].source for m in job.models) else "position"
 
 
 def _source_record(model: Model) -> SourceRecord:
