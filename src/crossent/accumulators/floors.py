@@ -53,7 +53,7 @@ class _Change:
             self.sums["wl"] += sign * wl
             self.sums["ll"] += sign * ll
             if self.clusters is not None and rows.cluster is not None:
-                cells = self.clusters.cells(rows.cluster).where(changed)
+                cells = self.clusters.cells(rows.cluster, changed)
                 self.clusters.add("loss", cells, loss, sign)
 
 

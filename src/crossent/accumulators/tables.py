@@ -65,9 +65,12 @@ class KeyedSums:
         self.columns = {name: LimbSums() for name in columns}
         self.keys: dict[str, int] = {}
 
-    def cells(self, keyed: KeyColumn) -> Cells:
-        """The cell of each row, with new keys taken up."""
-        return Cells(self._index(keyed.values), keyed.codes)
+    def cells(self, keyed: KeyColumn, mask: Bools | None = None) -> Cells:
+        """The cell of each row, or of each row in the mask, with their keys taken up and no others."""
+        if mask is None:
+            return Cells(self._index(keyed.values), keyed.codes)
+        used, codes = np.unique(keyed.codes[mask], return_inverse=True)
+        return Cells(self._index([keyed.values[i] for i in used.tolist()]), codes)
 
     def _index(self, values: Sequence[str]) -> Ints:
         keys = self.keys

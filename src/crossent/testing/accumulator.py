@@ -204,6 +204,8 @@ class Sample:
         self.weight = rng.choice([0.0, 0.1, 1.0, 3.7], ROWS)
         self.bytes = rng.integers(0, 9, ROWS).astype(np.float64)
         self.codes = {name: rng.integers(0, 6, ROWS) for name in ("label", "cluster", "top", *spec.groups)}
+        # one cluster of ordinary losses alone: nothing may be kept of it where only unusual rows count
+        self.codes["cluster"][self.loss == 0.5] = 6
         self.confidence = rng.choice([0.0, 1.0, 0.2, 1 / 3, 0.5, *rng.random(20)], ROWS)
         self.total = 1.0 + rng.normal(0, 1e-6, ROWS)
 
