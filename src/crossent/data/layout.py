@@ -70,11 +70,6 @@ def understand(source: Source, options: ReadOptions) -> Layout:
     Raises DataError where a named column does not exist and UsageError where the names leave a choice open.
     """
     names = source.schema.names
-    repeated = sorted({n for n in names if names.count(n) > 1})
-    if repeated:
-        raise DataError(
-            "column-twice", "two columns have this name", file=source.name, column=repeated[0], cure="rename one of them"
-        )
     extra = options.row_columns()
     for column in extra:
         _require(source, column)
