@@ -19,9 +19,13 @@ class FileRecord:
     """One file that was read."""
 
     path: str
+    """As it was given; of a folder or glob, the file in it."""
     bytes: int
+    """Size as stored."""
     rows: int | None
+    """None where nothing says so before the file is read to its end."""
     digest: str
+    """Of the size and the first and last mebibyte; in memory, of all that is read."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,17 @@ class SourceRecord:
     """What was understood of one model's data: printed, so that nothing is guessed in silence."""
 
     model: str
+    """Its name, as in the results."""
     kind: str
+    """What the predictions are: "probs", "logits", "log_probs" or "label_logprob"."""
     layout: str
     """In words: "columns p_late, p_ontime" or "list column probs of 100 classes"."""
     dtype: str
+    """Type of the numbers as stored; losses are computed in float64 whatever it is."""
     files: tuple[FileRecord, ...]
+    """In the order in which they were read."""
     ignored_columns: tuple[str, ...]
+    """Columns of the data that no option or prediction uses."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +51,39 @@ class DataRecord:
     """The rows behind every number."""
 
     rows: int
+    """Rows that were scored, of the first model where the unit is not the row."""
     sum_of_weights: float
+    """Equal to the number of rows where no weight column is named."""
     pairing: str
     """"row id", "position", "same row" (columns of one table), "unit" or "single" (one model)."""
     label_column: str
+    """The column that says what happened."""
     id_column: str | None
+    """None where rows were paired by position."""
     weight_column: str | None
+    """None where every row counts the same."""
     cluster_column: str | None
+    """None where rows are taken as independent."""
     clusters: int | None
+    """Number of different values in the cluster column."""
     group_columns: tuple[str, ...]
+    """Columns whose every value gets a loss of its own."""
     unit_column: str | None
+    """What models of different tokenisations are paired by, such as a document."""
     bytes_column: str | None
+    """Bytes of text behind a row, the denominator of bits per byte."""
     total_bytes: float | None
+    """Sum of that column."""
     where: tuple[tuple[str, str], ...]
+    """(column, value): only rows with these values were read."""
     classes: tuple[str, ...] | None
     """None where only the log-probability of the label is known."""
     class_rows: tuple[int, ...] | None
+    """Rows of each class, in the order of `classes`."""
     dropped: tuple[tuple[str, int], ...]
     """Rows left out by an explicit choice: (model, count); empty when nothing was."""
     sources: tuple[SourceRecord, ...]
+    """One a model, in the order in which they were given."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +91,15 @@ class Floor:
     """The loss with probabilities clipped to [floor, 1 − floor], beside the exact one."""
 
     floor: float
+    """The number itself."""
     name: str
     """"1e-15", "eps64", "1e-7" or "eps32"."""
     rows: int
     """Rows whose loss the clipping changes."""
     loss: Estimate
+    """Mean loss at this floor, rows taken as independent."""
     loss_clustered: Estimate | None
+    """The same with the standard error between clusters; None without a cluster column."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +109,11 @@ class Skill:
     reference: str
     """"base rate of these rows" or "given prior"."""
     base: float
+    """Loss of the reference on these rows."""
     skill: Estimate
+    """1 for a perfect model, 0 for one no better than the reference, below 0 for a worse one."""
     rows: int
+    """Rows the base rate was counted on."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +121,15 @@ class Slice:
     """The loss on the rows of one class or group (rows taken as independent)."""
 
     value: str
+    """Name of the class or value of the group column."""
     rows: int
+    """Rows of that class or group."""
     loss: Estimate
+    """Their mean loss."""
     n_infinite: int
+    """Its rows with infinite loss."""
     bits_per_byte: float | None = None
+    """None where no bytes are named, or where a loss is infinite."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +149,11 @@ class WorstRow:
     row: str
     """The row id, or "row 17 of a.parquet" where there is none."""
     label: str
+    """The class that happened."""
     loss: float
+    """Before weighting."""
     probability: float
+    """What the model gave to the label."""
     predicted: str | None
     """The class with the highest probability, None where there is no distribution."""
 
@@ -128,15 +165,23 @@ class Quality:
     label_zero: int
     """Labels given probability 0: their log loss is infinite."""
     label_one: int
+    """Labels given probability 1: their log loss is 0."""
     entries_below_zero: int
+    """Probabilities below 0, within the tolerance; used as they are."""
     entries_above_one: int
+    """Probabilities above 1, within the tolerance; used as they are."""
     row_sum_min: float | None
+    """Least sum of the probabilities of a row; None where rows have no sum."""
     row_sum_max: float | None
+    """Greatest sum of the probabilities of a row."""
     rows_off_1e6: int
-    """Rows whose probabilities miss the sum 1 by more than 1e-6 (and by more than 1e-3)."""
+    """Rows whose probabilities miss the sum 1 by more than 1e-6."""
     rows_off_1e3: int
+    """Rows whose probabilities miss the sum 1 by more than 1e-3."""
     top_ties: int
+    """Rows in which two classes or more share the highest probability."""
     unknown_labels: int
+    """Labels that name no class of the model, taken as given probability 0."""
 
 
 @dataclass(frozen=True)
@@ -144,30 +189,45 @@ class ModelResult:
     """Everything about one model."""
 
     name: str
+    """As given, or taken from the file's name."""
     rank: int
     """1 is best; models with infinite loss share the last rank."""
     loss: Estimate
     """The headline: clustered standard error when a cluster column is named."""
     loss_iid: Estimate
+    """The mean loss with rows taken as independent."""
     loss_clustered: Estimate | None
+    """The mean loss with the standard error between clusters; None without a cluster column."""
     n_infinite: int
+    """Rows with infinite loss."""
     mean_of_finite: float | None
     """Mean over the rows with finite loss; None when all are finite. Never used to rank."""
     bits: float
+    """The mean loss with logarithms to base 2."""
     perplexity: float
+    """exp of the mean loss in nats."""
     bits_per_byte: Estimate | None
+    """Σ loss in bits / Σ bytes; None where no bytes are named."""
     companions: tuple[tuple[str, Estimate], ...]
     """("brier", …), ("zero_one", …): empty where there is no distribution."""
     floors: tuple[Floor, ...]
+    """Empty where a floor is the headline or the loss knows none."""
     skill: tuple[Skill, ...]
+    """Against the base rate, then against the given prior."""
     calibration: tuple[Reliability, ...]
+    """The top label first, then events by name."""
     tails: Tails
+    """How much of the loss the worst rows hold."""
     worst: tuple[WorstRow, ...]
+    """The largest loss first."""
     classes: tuple[Slice, ...]
+    """In the order of the classes; those without rows are left out."""
     macro_mean: Estimate | None
     """Unweighted mean over classes of the class-wise mean loss."""
     groups: tuple[tuple[str, tuple[Slice, ...]], ...]
+    """(column, its values) in the order in which the columns were named."""
     quality: Quality
+    """Zeros, ties and sums of the predictions."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +235,7 @@ class Comparison:
     """How the models relate to each other."""
 
     level: float
+    """Confidence of every interval and verdict, 0.95 unless another is asked for."""
     reference: str
     """The model with the lowest loss."""
     differences: tuple[Difference, ...]
@@ -190,10 +251,15 @@ class Gate:
     """Whether the chosen or given model is worse than the baseline."""
 
     baseline: str
+    """The model to compare with, the one in use for example."""
     candidate: str
+    """The model under test: the chosen one."""
     difference: Difference
+    """Candidate minus baseline."""
     failed: bool
+    """True when the candidate is worse; the command line then exits with 3."""
     sentence: str
+    """The outcome in words."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +267,9 @@ class Note:
     """Something the reader must know: `slug` is its heading in docs/messages.md."""
 
     slug: str
+    """Lower-case words joined by hyphens."""
     text: str
+    """One or two sentences."""
 
 
 @dataclass(frozen=True)
@@ -209,25 +277,33 @@ class Results:
     """One evaluation or selection, ready to be printed."""
 
     title: str
+    """Heading of the report."""
     loss: str
     """Registry name of the headline loss, "log_loss" for example."""
     loss_title: str
+    """The loss in words, "log loss" for example."""
     unit: str
     """"nats", or "bits per byte" when bytes are named and several tokenisations are compared."""
     floor: float | None
     """The floor that was asked for as the headline, else None: zero is zero."""
     renormalised: bool
+    """True when rows were divided by their sum, as asked."""
     data: DataRecord
+    """What was read, and how it was understood."""
     models: tuple[ModelResult, ...]
     """In rank order."""
     comparison: Comparison | None
     """None for one model."""
     rule: str | None
+    """"best", "one-se" or "mcs"; None for one model."""
     chosen: str | None
+    """Name of the model the rule chose; None where there is none."""
     statements: tuple[str, ...]
     """The verdict in sentences, the first one first."""
     gate: Gate | None
+    """None where no baseline is named."""
     notes: tuple[Note, ...]
+    """In a fixed order; empty when there is nothing to know."""
     provenance: tuple[tuple[str, str], ...] = field(default=())
     """(what, value): crossent version, Python, NumPy, platform, command, time."""
 
