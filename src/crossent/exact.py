@@ -76,7 +76,7 @@ def cut_for_sums(x: Floats) -> Slices:
 def _magnitude(x: Floats) -> float:
     if x.size == 0:
         return 0.0
-    return max(float(x.max()), -float(x.min()))
+    return max(float(np.maximum.reduce(x)), -float(np.minimum.reduce(x)))
 
 
 def _cut_huge(x: Floats, bits: int, grid: int, slices: Slices) -> Floats:
@@ -114,7 +114,7 @@ def exact_gram(columns: Sequence[Floats | None], pairs: Sequence[tuple[int, int]
     size = next((c.size for c in columns if c is not None), 0)
     for start in range(0, size, _GRAM_BLOCK):
         rows = min(_GRAM_BLOCK, size - start)
-        sliced = [None if c is None else cut(c[start : start + rows], _GRAM_BITS) for c in columns]
+        sliced = [None if c is None else cut(c[start : start + rows], _GRAM_BITS, 1) for c in columns]
         for index, (a, b) in enumerate(pairs):
             for shift, value in _products(sliced[a], sliced[b], rows):
                 key = (index, shift)
@@ -130,7 +130,7 @@ def _products(left: Slices | None, right: Slices | None, rows: int) -> Iterator[
     """Dot products of all slices of two columns with the exponent of their unit; None is a column of ones."""
     if left is None or right is None:
         only = right if left is None else left
-        yield from [(0, rows)] if only is None else ((g, int(h.sum())) for g, h in only)
+        yield from [(0, rows)] if only is None else ((g, int(np.add.reduce(h))) for g, h in only)
         return
     for i, (g, h) in enumerate(left):
         if left is right:
