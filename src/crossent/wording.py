@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from decimal import Decimal
 
 from crossent.statistics.estimates import Estimate
 
 UNDEFINED = "–"
 _DIGITS_WITHOUT_SE = 4
-_MOST_DECIMALS = 12
+_MOST_DECIMALS = 7
+_NEGLIGIBLE = 1e-5
+"""A standard error below this share of the value cannot be shown in the value's digits."""
 _BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
@@ -34,9 +37,9 @@ def plain(value: float | None, decimals: int | None = None) -> str:
         return UNDEFINED
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    places = _decimals(value, _DIGITS_WITHOUT_SE) if decimals is None else decimals
     if value and decimals is None and not 1e-6 <= abs(value) < 1e9:
         return f"{value:.3g}".replace("-", "−")
+    places = _decimals(value, _DIGITS_WITHOUT_SE) if decimals is None else decimals
     text = f"{value:,.{places}f}"
     return text.replace("-", "−") if float(text.replace(",", "")) else text.replace("-", "")
 
@@ -53,16 +56,20 @@ def signed(value: float | None, decimals: int | None = None) -> str:
 
 
 def with_error(estimate: Estimate, *, sign: bool = False) -> str:
-    """Value ± standard error, to two significant digits of the error.
+    """Value ± standard error, to two significant digits of the error where that takes few decimals.
 
     >>> with_error(Estimate(0.50284, 0.01382, 92)), with_error(Estimate(float("inf"), None, 92))
     ('0.503 ± 0.014', '∞')
+    >>> with_error(Estimate(0.693147, 1.6e-17, 92)), with_error(Estimate(4.2e-9, 3e-10, 92))
+    ('0.6931 ± 1.6e−17', '(4.20 ± 0.30)e−09')
     """
     form = signed if sign else plain
-    if not estimate.se:
-        return form(estimate.value) + ("" if estimate.se is None else " ± 0")
-    places = _decimals(estimate.se, 2)
-    return f"{form(estimate.value, places)} ± {plain(estimate.se, places)}"
+    if not estimate.se or not math.isfinite(estimate.value):
+        return form(estimate.value) + (" ± 0" if estimate.se == 0 else "")
+    places, power = _layout(estimate.value, estimate.se)
+    se = _shifted(estimate.se, power)
+    error = f"{se:.1e}".replace("-", "−") if places is None else plain(se, places)
+    return _times(f"{form(_shifted(estimate.value, power), places)} ± {error}", power)
 
 
 def interval(estimate: Estimate, level: float, *, sign: bool = False) -> str:
@@ -75,8 +82,8 @@ def interval(estimate: Estimate, level: float, *, sign: bool = False) -> str:
     if ends is None or not estimate.se:
         return UNDEFINED
     form = signed if sign else plain
-    places = _decimals(estimate.se, 2)
-    return f"{form(ends[0], places)} to {form(ends[1], places)}"
+    places, power = _layout(estimate.value, estimate.se)
+    return _times(" to ".join(form(_shifted(end, power), places) for end in ends), power)
 
 
 def p_value(p: float | None) -> str:
@@ -115,14 +122,12 @@ def percent(share: float | None, decimals: int = 1) -> str:
 
 
 def count(n: float | None) -> str:
-    """A count with thousands separated; a sum of weights keeps one decimal.
+    """A count with thousands separated; a sum of weights to four significant digits.
 
-    >>> count(82609), count(12.25)
-    ('82,609', '12.2')
+    >>> count(82609), count(12.25), count(0.015)
+    ('82,609', '12.25', '0.01500')
     """
-    if n is None:
-        return UNDEFINED
-    return f"{n:,.0f}" if float(n).is_integer() else f"{n:,.1f}"
+    return f"{n:,.0f}" if n is not None and float(n).is_integer() else plain(n)
 
 
 def byte_size(size: float) -> str:
@@ -132,7 +137,7 @@ def byte_size(size: float) -> str:
     ('512 B', '1.5 MB')
     """
     for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
+        if size < 999.95:
             return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
@@ -148,7 +153,29 @@ def things(n: int, singular: str, plural: str | None = None) -> str:
 
 
 def _decimals(value: float, digits: int) -> int:
+    """Decimals that show so many significant digits."""
     if value == 0:
         return 1
-    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
-    return min(max(digits - 1 - exponent, 0), _MOST_DECIMALS)
+    return max(digits - 1 - int(f"{value:.{digits - 1}e}".partition("e")[2]), 0)
+
+
+def _layout(value: float, se: float) -> tuple[int | None, int]:
+    """Decimals that show two digits of the error, and the power of ten to take out before.
+
+    No decimals where the error is negligible: each number then has its own digits.
+    """
+    places, size = _decimals(se, 2), max(abs(value), se)
+    if places <= _MOST_DECIMALS and size < 1e9:
+        return places, 0
+    if se < _NEGLIGIBLE * abs(value):
+        return None, 0
+    power = int(f"{size:e}".partition("e")[2])
+    return _decimals(_shifted(se, power), 2), power
+
+
+def _shifted(value: float, power: int) -> float:
+    return float(Decimal(value).scaleb(-power))
+
+
+def _times(text: str, power: int) -> str:
+    return f"({text})e{power:+03d}".replace("-", "−") if power else text
