@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from crossent.testing.accumulator import check_accumulator
 from crossent.testing.loss import check_loss
+from crossent.testing.reader import check_reader
 
-__all__ = ["check_accumulator", "check_loss"]
+__all__ = ["check_accumulator", "check_loss", "check_reader"]
