@@ -2,11 +2,11 @@
 
     python benchmarks/end_to_end.py [--rows 10000000] [--threads 2] [--rounds 3] [--data DIR]
 
-Each contender runs in a process of its own, in turn. `crossent.select` reads the files, checks them, pairs the
-rows by id and computes everything it reports; DuckDB computes the two mean log losses, their difference and its
-standard error, once joined on row_id and once, which takes the order of the files on trust, by position; pyarrow
-only reads the same columns. Memory target: 400 MB; CPU target: 1.5 times the join. DIR holds folders `a` and `b`
-of Parquet files with row_id, label (0 or 1), group and p_1; without it such files are made in a temporary folder.
+Each contender runs in a process of its own, in turn. `crossent.select` reads the files, checks them, pairs
+the rows by id and computes everything it reports. DuckDB computes the two mean log losses, their difference
+and its standard error: once joined on row_id, once by position, which takes the order of the files on trust.
+pyarrow only reads the same columns. Targets: 400 MB of memory, 1.5 times the CPU time of the join. DIR holds
+folders `a` and `b` of Parquet files with row_id, label (0 or 1), group and p_1; without it they are made.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ import json
 import sys
 import tempfile
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from common import Measured, interleave, measure_child, medians, write_json
 
 FILE_ROWS = 1_000_000
@@ -99,7 +101,8 @@ def measure(folder: Path, threads: int, rounds: int) -> dict[str, list[Measured]
 def table(runs: dict[str, list[Measured]], rows: int) -> dict[str, dict[str, Any]]:
     """Print a line a contender; returns the figures."""
     results: dict[str, dict[str, Any]] = {name: dict(medians(measured)) for name, measured in runs.items()}
-    print(f"{rows:,} rows of 2 models\n{'':30} {'M rows/s':>9} {'wall s':>8} {'cpu s':>8} {'peak MB':>8}  CPU of join")
+    print(f"{rows:,} rows of 2 models")
+    print(f"{'':30} {'M rows/s':>9} {'wall s':>8} {'cpu s':>8} {'peak MB':>8}  CPU of join")
     for name, row in results.items():
         row["rows_per_second"] = rows / row["wall"]
         row["cpu_of_join"] = row["cpu"] / results[JOIN]["cpu"] if JOIN in results else None
@@ -128,7 +131,8 @@ def main() -> None:
             write_predictions(folder, options.rows)
         rows = sum(pq.read_metadata(path).num_rows for path in (folder / "a").glob("**/*.parquet"))
         results = table(measure(folder, options.threads, options.rounds), rows)
-    document = {"rows": rows, "threads": options.threads, "contenders": results}
+    duckdb = metadata.version("duckdb") if JOIN in results else None
+    document = {"rows": rows, "threads": options.threads, "duckdb": duckdb, "contenders": results}
     print(f"written to {write_json('end_to_end', document)}")
 
 

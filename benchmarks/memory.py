@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
 from common import measure_child, write_json
 
 TARGET = 300e6

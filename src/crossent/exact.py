@@ -182,15 +182,38 @@ def counts_of(codes: Ints) -> Ints:
     return np.array([codes.size - ones, ones][: top + 1], np.int64)
 
 
-def _sums_of(codes: Ints, h: Floats, top: int) -> Floats:
-    """Σ of whole numbers by code 0 … top.
+class _Histogram:
+    """Σ of whole numbers by code 0 … top, for one array of codes.
 
-    A histogram of one or two cells waits for its last addition at each row: 2.3 ns a row, a product 0.5 ns.
+    A histogram whose cell is that of the row before waits for that addition: 2.3 ns a row. Two cells take a
+    product (0.5 ns), codes in long runs, such as sorted clusters, a sum for each run (0.2 ns).
     """
-    if top > 1:
-        return np.asarray(np.bincount(codes, weights=h), np.float64)
-    ones = float((h * codes).sum()) if top else 0.0
-    return np.array([float(h.sum()) - ones, ones][: top + 1])
+
+    _RUN = 64
+
+    def __init__(self, codes: Ints) -> None:
+        self.codes = codes
+        self.top = int(codes.max(initial=0))
+        self._starts = self._long_runs() if 1 < self.top < codes.size // self._RUN else None
+
+    def _long_runs(self) -> Ints | None:
+        changes = self.codes[1:] != self.codes[:-1]
+        if np.count_nonzero(changes) > self.codes.size // self._RUN:
+            return None
+        return np.append(0, np.flatnonzero(changes) + 1)
+
+    def sums(self, h: Floats) -> Floats:
+        """The sum of `h` for each code."""
+        if self._starts is not None:
+            return _weighted_counts(self.codes[self._starts], np.add.reduceat(h, self._starts))
+        if self.top > 1:
+            return _weighted_counts(self.codes, h)
+        ones = float((h * self.codes).sum()) if self.top else 0.0
+        return np.array([float(h.sum()) - ones, ones][: self.top + 1])
+
+
+def _weighted_counts(codes: Ints, h: Floats) -> Floats:
+    return np.asarray(np.bincount(codes, weights=h), np.float64)
 
 
 class LimbSums:
@@ -223,10 +246,11 @@ class LimbSums:
 
         Values that several tables take are cut once, with `cut_for_sums`, and given as slices.
         """
-        top = int(codes.max(initial=0))
-        cells = slice(offset, offset + top + 1) if index is None else index[: top + 1]
+        histogram = _Histogram(codes)
+        size = histogram.top + 1
+        cells = slice(offset, offset + size) if index is None else index[:size]
         for g, h in values if isinstance(values, list) else cut_for_sums(values):
-            self._add_units(g, _sums_of(codes, h, top).astype(np.int64) * sign, cells)
+            self._add_units(g, histogram.sums(h).astype(np.int64) * sign, cells)
 
     def add_counts(self, counts: Ints, offset: int = 0, index: Ints | None = None) -> None:
         """Add whole numbers to the cells from `offset` on, or to the first cells of `index`."""

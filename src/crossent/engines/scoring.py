@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from crossent import kernels, losses
+from crossent import kernels
 from crossent.accumulators.contract import Event, Ints, Rows
 from crossent.accumulators.floors import clip_loss
 from crossent.data.batch import Batch
