@@ -3,16 +3,50 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as arrow_csv
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import ipc
 
 from crossent.data.readers import Source, open_source
 
 Write = Callable[[str, bytes | str], Path]
+Writer = Callable[[pa.Table, Path], None]
+
+
+def _csv(delimiter: str) -> Writer:
+    options = arrow_csv.WriteOptions(delimiter=delimiter)
+    return lambda table, path: arrow_csv.write_csv(table, path, options)
+
+
+def _jsonl(table: pa.Table, path: Path) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+
+
+def _npz(table: pa.Table, path: Path) -> None:
+    columns = {name: table[name].to_numpy() for name in table.column_names}
+    np.savez(path, **{name: c.astype(str) if c.dtype.kind == "O" else c for name, c in columns.items()})
+
+
+def _arrow(table: pa.Table, path: Path) -> None:
+    with ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table, max_chunksize=17)
+
+
+WRITERS: dict[str, Writer] = {
+    "parquet": lambda table, path: pq.write_table(table, path, row_group_size=13),
+    "arrow": _arrow,
+    "csv": _csv(","),
+    "tsv": _csv("\t"),
+    "jsonl": _jsonl,
+    "npz": _npz,
+}
 
 
 def _make_table(rows: int, seed: int = 0) -> pa.Table:
@@ -44,6 +78,12 @@ def _read(
     for info in source.files:
         assert info.rows in (None, next_row[info.path])
     return pa.concat_tables(tables) if tables else source.schema.empty_table().select(columns)
+
+
+@pytest.fixture(scope="session")
+def writers() -> dict[str, Writer]:
+    """What writes a table without nulls as a file, for each format of this version."""
+    return WRITERS
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import math
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as arrow_csv
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,46 +18,16 @@ from pyarrow import ipc
 from crossent.data.readers import FileReader, all_formats, open_source, register_reader, registry
 from crossent.errors import UsageError
 
-Writer = Callable[[pa.Table, Path], None]
 NUMBERS = {"row_id": pa.int64(), "p_a": pa.float64(), "z": pa.float64()}
 
 
-def _csv(delimiter: str) -> Writer:
-    options = arrow_csv.WriteOptions(delimiter=delimiter)
-    return lambda table, path: arrow_csv.write_csv(table, path, options)
-
-
-def _jsonl(table: pa.Table, path: Path) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
-
-
-def _npz(table: pa.Table, path: Path) -> None:
-    columns = {name: table[name].to_numpy() for name in table.column_names}
-    np.savez(path, **{name: c.astype(str) if c.dtype.kind == "O" else c for name, c in columns.items()})
-
-
-def _arrow(table: pa.Table, path: Path) -> None:
-    with ipc.new_file(path, table.schema) as writer:
-        writer.write_table(table, max_chunksize=17)
-
-
-WRITERS: dict[str, Writer] = {
-    "parquet": lambda table, path: pq.write_table(table, path, row_group_size=13),
-    "arrow": _arrow,
-    "csv": _csv(","),
-    "tsv": _csv("\t"),
-    "jsonl": _jsonl,
-    "npz": _npz,
-}
-
-
 @pytest.fixture(params=[entry.name for entry in all_formats()])
-def written(request, tmp_path, make_table):
+def written(request, tmp_path, make_table, writers):
     """A table of 100 rows and its file, once for each registered format."""
     table = make_table(100)
     entry = registry.format_named(request.param)
     path = tmp_path / f"predictions{entry.suffixes[0]}"
-    WRITERS[request.param](table, path)
+    writers[request.param](table, path)
     return table, path
 
 
@@ -113,8 +81,8 @@ def test_suffix_in_capitals_and_format_by_name(written, read):
     assert read(open_source(odd, format=name), types=NUMBERS).equals(table)
 
 
-def test_zero_rows_are_no_fault_of_the_file(tmp_path, read):
-    for name, write in WRITERS.items():
+def test_zero_rows_are_no_fault_of_the_file(tmp_path, read, writers):
+    for name, write in writers.items():
         if name == "jsonl":  # no row, no key: a schema without columns
             continue
         path = tmp_path / f"empty{registry.format_named(name).suffixes[0]}"
@@ -127,7 +95,7 @@ def test_zero_rows_are_no_fault_of_the_file(tmp_path, read):
 
 
 @pytest.mark.parametrize("name", ["parquet", "arrow"])
-def test_nested_dictionary_and_dotted_columns_survive(tmp_path, read, name):
+def test_nested_dictionary_and_dotted_columns_survive(tmp_path, read, writers, name):
     table = pa.table(
         {
             "p": pa.array([[0.1, 0.9]] * 5, pa.list_(pa.float32(), 2)),
@@ -144,7 +112,7 @@ def test_nested_dictionary_and_dotted_columns_survive(tmp_path, read, name):
         )
     )
     path = tmp_path / f"nested.{name}"
-    WRITERS[name](table, path)
+    writers[name](table, path)
     source = open_source(path)
     assert source.schema.field("p").metadata[b"classes"] == b'["u", "v"]'
     for columns in (["p"], ["label", "p"], ["p.x"]):
@@ -270,8 +238,8 @@ def test_a_format_is_added_in_one_place(toy, write, read):
 
 
 @pytest.mark.parametrize(("name", "suffix"), [("toy", ".other"), ("other", ".TOY"), ("mine", ".csv")])
-def test_names_and_suffixes_belong_to_one_reader(toy, name, suffix):
+def test_names_and_suffixes_belong_to_one_reader(toy, writers, name, suffix):
     with pytest.raises(UsageError) as caught:
         register_reader(name, [suffix])(toy)
     assert caught.value.slug == "duplicate-format"
-    assert {entry.name for entry in all_formats()} == {*WRITERS, "toy"}
+    assert {entry.name for entry in all_formats()} == {*writers, "toy"}
