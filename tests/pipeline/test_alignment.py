@@ -145,7 +145,7 @@ def test_intersect_still_finds_repeated_ids(pair, road):
     with pytest.raises(DataError) as error:
         select({"a": pair["a"], "b": other}, on_missing="intersect")
     assert fault(error) == "duplicate-ids"
-    assert str(pair["b"].column("row_id")[20].as_py()) in str(error.value)
+    assert f"such as {pair['b'].column('row_id')[20].as_py()} " in str(error.value)
 
 
 def test_intersect_needs_ids(pair):

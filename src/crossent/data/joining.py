@@ -102,7 +102,7 @@ def ids_at(model: Model, places: Sequence[int]) -> list[str]:
         file, row = file_and_row(at)
         wanted.setdefault(model.source.files[file].path, set()).add(row)
     found: list[str] = []
-    for piece in _ids_only(model, ()):
+    for piece in _ids_only(replace(model, left_out={}), ()):
         rows = wanted.get(piece.file, set())
         inside = [r - piece.first_row for r in sorted(rows) if 0 <= r - piece.first_row < len(piece)]
         found.extend(key_text(piece.table.column(0)[i].as_py()) for i in inside)
