@@ -121,6 +121,15 @@ def percent(share: float | None, decimals: int = 1) -> str:
     return f"{plain(100 * share, decimals)} %"
 
 
+def confidence(level: float) -> str:
+    """A confidence level, with the digits it needs.
+
+    >>> confidence(0.95), confidence(0.995)
+    ('95 %', '99.5 %')
+    """
+    return f"{100 * level:.6g} %"
+
+
 def count(n: float | None) -> str:
     """A count with thousands separated; a sum of weights to four significant digits.
 

@@ -24,6 +24,7 @@ from crossent.wording import clean
 from crossent.report.palette import DARK, LIGHT
 from crossent.report.text import block_renderables
 from crossent.results import Results
+from crossent.statistics.calibration_error import ReliabilityBin
 
 INF = float("inf")
 VOID = {"meta", "link", "br", "path", "line", "rect"}
@@ -63,8 +64,8 @@ BLOCKS: dict[type, tuple[Block, tuple[str, ...]]] = {
             "Diagram",
             "probability",
             (
-                blocks.DiagramBin(0.0, 0.5, 10, 0.25, 0.3, (0.2, 0.4)),
-                blocks.DiagramBin(0.5, 1, 20, 0.75, 0.7, (0.6, 0.8)),
+                ReliabilityBin(0.0, 0.5, 10, 0.25, 0.3, (0.2, 0.4)),
+                ReliabilityBin(0.5, 1, 20, 0.75, 0.7, (0.6, 0.8)),
             ),
         ),
         ("Diagram", "0.300", "0.700"),

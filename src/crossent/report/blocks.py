@@ -6,13 +6,16 @@ business. Text in blocks is plain: no markup, never escaped; each renderer makes
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
+from crossent.statistics.calibration_error import ReliabilityBin
 from crossent.wording import count, percent, plain, probability, signed
 
 Align = Literal["left", "right"]
 Tone = Literal["plain", "strong", "quiet", "good", "bad"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,19 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     folded: bool = False
     """Secondary: a page shows it folded, a terminal only when everything is asked for."""
+
+    @classmethod
+    def of(
+        cls,
+        caption: str,
+        items: Iterable[T],
+        columns: Iterable[tuple[Column, Callable[[T], Cell]]],
+        *,
+        folded: bool = False,
+    ) -> Table:
+        """A row an item; each column says what it shows of one."""
+        heads, shown = zip(*columns, strict=True)
+        return cls(caption, heads, tuple(tuple(show(item) for show in shown) for item in items), folded)
 
 
 @dataclass(frozen=True)
@@ -102,24 +118,12 @@ class HistogramChart:
 
 
 @dataclass(frozen=True)
-class DiagramBin:
-    """One bin of a reliability diagram; `band` holds 95 % of the frequencies if calibrated."""
-
-    low: float
-    high: float
-    weight: float
-    confidence: float
-    frequency: float
-    band: tuple[float, float]
-
-
-@dataclass(frozen=True)
 class ReliabilityChart:
     """Observed frequency against predicted probability, with the band expected if calibrated."""
 
     title: str
     axis: str
-    bins: tuple[DiagramBin, ...]
+    bins: tuple[ReliabilityBin, ...]
     model: int | None = None
     remark: str = ""
     numbers_shown: bool = False
@@ -185,7 +189,7 @@ def _number(value: float | None, remark: str = "") -> Cell:
     return Cell(plain(value) + (f" ({remark})" if remark else ""), value)
 
 
-def _bin(b: DiagramBin) -> tuple[Cell, ...]:
+def _bin(b: ReliabilityBin) -> tuple[Cell, ...]:
     return (
         Cell(f"{probability(b.low)} to {probability(b.high)}"),
         Cell(count(b.weight), b.weight),

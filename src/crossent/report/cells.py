@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 from crossent import wording
 from crossent.report.blocks import Cell, Column, IntervalPoint, Tone
@@ -10,13 +12,27 @@ from crossent.results import ModelResult, Results
 from crossent.statistics.estimates import Estimate
 from crossent.statistics.paired import Difference
 
-MODEL = Column("Model", key=True)
+ROWS_UNFOLDED = 12
+"""A table of more classes, groups or files than this is secondary."""
+T = TypeVar("T")
 _TONES: dict[str, Tone] = {"worse": "bad", "better": "good", "infinite": "bad"}
 
 
 def level(results: Results) -> float:
     """The confidence level of every interval in the report."""
     return results.comparison.level if results.comparison else 0.95
+
+
+def percent(results: Results) -> str:
+    """That level in words."""
+    return wording.confidence(level(results))
+
+
+def model_column(
+    results: Results, name: Callable[[T], str], title: str = "Model"
+) -> tuple[Column, Callable[[T], Cell]]:
+    """The names of models, in tables of whatever has one."""
+    return Column(title, key=True), lambda item: model_cell(results, name(item))
 
 
 def model_cell(results: Results, name: str) -> Cell:
@@ -66,12 +82,22 @@ def verdict_cell(difference: Difference) -> Cell:
 
 def number_cell(value: float | None) -> Cell:
     """A number to four significant digits."""
-    return Cell(wording.plain(value), value)
+    return missing() if value is None else Cell(wording.plain(value), value)
+
+
+def p_cell(p: float | None) -> Cell:
+    """A p-value."""
+    return missing() if p is None else Cell(wording.p_value(p), p)
+
+
+def probability_cell(value: float, tone: Tone = "plain") -> Cell:
+    """A probability or frequency."""
+    return Cell(wording.probability(value), value, tone)
 
 
 def count_cell(n: float | None) -> Cell:
     """A count."""
-    return Cell(wording.count(n), n)
+    return missing() if n is None else Cell(wording.count(n), n)
 
 
 def missing() -> Cell:

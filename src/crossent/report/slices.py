@@ -8,20 +8,19 @@ from collections.abc import Callable, Mapping
 from crossent.report import cells
 from crossent.report.blocks import Cell, Column, IntervalChart, IntervalPoint, Table
 from crossent.results import Results, Slice
-from crossent.wording import plain
 
 _MOST_DRAWN = 30
 
 
-def slice_chart(results: Results, what: str, *, group: bool = False) -> IntervalChart:
+def slice_chart(results: Results, by_model: Mapping[str, tuple[Slice, ...]], what: str) -> IntervalChart:
     """The first model's loss on each part, worst first; the worst 30 where there are more."""
     leader = results.models[0]
-    slices = dict(leader.groups).get(what, ()) if group else leader.classes
-    worst = sorted(slices, key=lambda s: (-s.loss.value, s.value))[:_MOST_DRAWN]
+    slices = by_model.get(leader.name, ())
+    worst = sorted(slices, key=lambda s: (math.isnan(s.loss.value), -s.loss.value, s.value))[:_MOST_DRAWN]
     title = f"{leader.name}: {results.loss_title} by {what}"
     if len(worst) < len(slices):
         title += f", the {len(worst)} highest of {len(slices)}"
-    title += f", {plain(100 * cells.level(results), 0)} % interval"
+    title += f", {cells.percent(results)} interval"
     points = tuple(_point(results, s) for s in worst)
     return IntervalChart(title, results.unit, points, reference=_mean(leader.loss.value), numbers_shown=True)
 
@@ -36,43 +35,31 @@ def _point(results: Results, s: Slice) -> IntervalPoint:
     return IntervalPoint(s.value, s.loss.value, ends, 0, remark)
 
 
-def slice_tables(
-    results: Results, by_model: Mapping[str, tuple[Slice, ...]], what: str, *, folded: bool
-) -> list[Table]:
+def slice_tables(results: Results, by_model: Mapping[str, tuple[Slice, ...]], what: str) -> list[Table]:
     """A row a part, a column a model: the losses, and bits per byte where bytes are named."""
-    tables = [_table(results, by_model, f"{results.loss_title} by {what}", what, _loss, folded)]
+    tables = [_table(by_model, f"{results.loss_title} by {what}", what, _loss)]
     if any(s.bits_per_byte is not None for slices in by_model.values() for s in slices):
-        tables.append(_table(results, by_model, f"Bits per byte by {what}", what, _bits, folded))
+        tables.append(_table(by_model, f"Bits per byte by {what}", what, _bits))
     return tables
 
 
 def _table(
-    results: Results,
-    by_model: Mapping[str, tuple[Slice, ...]],
-    caption: str,
-    what: str,
-    cell: Callable[[Slice], Cell],
-    folded: bool,
+    by_model: Mapping[str, tuple[Slice, ...]], caption: str, what: str, cell: Callable[[Slice], Cell]
 ) -> Table:
-    models = [m.name for m in results.models if by_model.get(m.name)]
-    found = {(s.value, name): s for name in models for s in by_model[name]}
-    rows_of = {s.value: s.rows for s in reversed(found.values())}
-    values = dict.fromkeys(value for value, _ in found)
-    columns = (
-        Column(what, key=True),
-        Column("rows", "right"),
-        *(Column(name, "right") for name in models),
-    )
-    rows = tuple(
-        (Cell(v), cells.count_cell(rows_of[v]), *(_cell(found.get((v, name)), cell) for name in models))
-        for v in values
-    )
-    return Table(caption, columns, rows, folded)
+    rows_of = {s.value: s.rows for slices in reversed(list(by_model.values())) for s in slices}
+    values = list(dict.fromkeys(s.value for slices in by_model.values() for s in slices))
+    columns: list[tuple[Column, Callable[[str], Cell]]] = [
+        (Column(what, key=True), Cell),
+        (Column("rows", "right"), lambda value: cells.count_cell(rows_of[value])),
+        *((Column(name, "right"), _shown(slices, cell)) for name, slices in by_model.items() if slices),
+    ]
+    return Table.of(caption, values, columns, folded=len(values) > cells.ROWS_UNFOLDED)
 
 
-def _cell(s: Slice | None, cell: Callable[[Slice], Cell]) -> Cell:
+def _shown(slices: tuple[Slice, ...], cell: Callable[[Slice], Cell]) -> Callable[[str], Cell]:
     """A part that a model has no rows in is left open."""
-    return cells.missing() if s is None else cell(s)
+    found = {s.value: s for s in slices}
+    return lambda value: cell(found[value]) if value in found else cells.missing()
 
 
 def _loss(s: Slice) -> Cell:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from crossent.report import cells
 from crossent.report.blocks import (
     Block,
     Cell,
     Column,
-    DiagramBin,
     ReliabilityChart,
     Section,
     Sentences,
@@ -17,6 +18,8 @@ from crossent.report.registry import section
 from crossent.results import ModelResult, Results
 from crossent.statistics.calibration_error import Reliability
 from crossent.wording import probability
+
+Pair = tuple[ModelResult, Reliability]
 
 _EVENTS_DRAWN = 2
 
@@ -46,31 +49,33 @@ def calibration(results: Results) -> Section | None:
     return Section("Calibration", "calibration", tuple(blocks), lead)
 
 
-def _table(results: Results, pairs: list[tuple[ModelResult, Reliability]]) -> Table:
-    columns = (
-        cells.MODEL,
-        Column("event", key=True),
-        Column("ECE", "right", hint="Weighted mean of |observed − predicted| over the bins (low, high]."),
-        Column("expected if calibrated", "right"),
-        Column("ECE, bins [low, high)", "right", hint="Differs where predictions lie on the edge of a bin."),
-        Column("bins", "right", hint="Bins that hold rows."),
-    )
-    rows = tuple(
+def _table(results: Results, pairs: list[Pair]) -> Table:
+    hint = "Weighted mean of |observed − predicted| over the bins (low, high]."
+    edge = "Differs where predictions lie on the edge of a bin."
+    columns: list[tuple[Column, Callable[[Pair], Cell]]] = [
+        cells.model_column(results, lambda pair: pair[0].name),
+        (Column("event", key=True), lambda pair: Cell(pair[1].event)),
         (
-            cells.model_cell(results, m.name),
-            Cell(r.event),
-            Cell(probability(r.error), r.error, tone="strong"),
-            Cell(probability(r.error_if_calibrated), r.error_if_calibrated),
-            Cell(probability(r.error_left_closed), r.error_left_closed),
-            cells.count_cell(len(r.bins)),
-        )
-        for m, r in pairs
-    )
-    return Table("Calibration error", columns, rows)
+            Column("ECE", "right", hint=hint),
+            lambda pair: cells.probability_cell(pair[1].error, "strong"),
+        ),
+        (
+            Column("expected if calibrated", "right"),
+            lambda pair: cells.probability_cell(pair[1].error_if_calibrated),
+        ),
+        (
+            Column("ECE, bins [low, high)", "right", hint=edge),
+            lambda pair: cells.probability_cell(pair[1].error_left_closed),
+        ),
+        (
+            Column("bins", "right", hint="Bins that hold rows."),
+            lambda pair: cells.count_cell(len(pair[1].bins)),
+        ),
+    ]
+    return Table.of("Calibration error", pairs, columns)
 
 
 def _diagram(results: Results, m: ModelResult, r: Reliability, *, single: bool) -> ReliabilityChart:
-    bins = tuple(DiagramBin(b.low, b.high, b.weight, b.confidence, b.frequency, b.band) for b in r.bins)
     title = m.name if single else f"{m.name}: {r.event}"
     remark = f"ECE {probability(r.error)}, expected {probability(r.error_if_calibrated)}"
-    return ReliabilityChart(title, f"probability of {r.event}", bins, cells.place(results, m.name), remark)
+    return ReliabilityChart(title, f"probability of {r.event}", r.bins, cells.place(results, m.name), remark)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from crossent.report import cells
 from crossent.report.blocks import Cell, Column, Section, Sentences, Table
 from crossent.report.registry import section
 from crossent.results import Results
-from crossent.wording import count, p_value, plain, things
+from crossent.wording import confidence, count, things
 
 _STATISTICS = {"range": "range statistic T_R", "max": "maximum statistic T_max"}
 
@@ -17,9 +19,9 @@ def confidence_set(results: Results) -> Section | None:
     found = results.comparison.confidence_set if results.comparison else None
     if found is None:
         return None
-    sure = plain(100 * (1 - found.alpha), 0)
+    sure = confidence(1 - found.alpha)
     names = ", ".join(found.members)
-    sentence = f"With {sure} % confidence the best is among {things(len(found.members), 'model')}: {names}."
+    sentence = f"With {sure} confidence the best is among {things(len(found.members), 'model')}: {names}."
     left_out = [m.name for m in results.models if m.name not in dict(found.p_values)]
     remarks = [
         f"Hansen, Lunde and Nason (2011), {_STATISTICS.get(found.statistic, found.statistic)}, "
@@ -27,18 +29,16 @@ def confidence_set(results: Results) -> Section | None:
     ]
     if left_out:
         remarks.append(f"Not in the procedure, as their loss is infinite: {', '.join(left_out)}.")
-    rows = tuple(
-        (
-            cells.model_cell(results, name),
-            Cell(p_value(p), p),
-            Cell(
-                "stays" if name in found.members else "ruled out", tone="plain" if p > found.alpha else "bad"
-            ),
-        )
-        for name, p in found.p_values
-    )
     hint = "The model stays at every confidence above 1 − p."
-    columns = (cells.MODEL, Column("p", "right", hint=hint), Column(f"at {sure} %"))
-    table = Table("Order of elimination, the first to go first", columns, rows)
+    columns: list[tuple[Column, Callable[[tuple[str, float]], Cell]]] = [
+        cells.model_column(results, lambda model: model[0]),
+        (Column("p", "right", hint=hint), lambda model: cells.p_cell(model[1])),
+        (Column(f"at {sure}"), lambda model: _stays(model[0] in found.members)),
+    ]
+    table = Table.of("Order of elimination, the first to go first", found.p_values, columns)
     blocks = (Sentences((sentence,)), table, Sentences(tuple(remarks), "quiet"))
     return Section("Confidence set", "confidence-set", blocks)
+
+
+def _stays(stays: bool) -> Cell:
+    return Cell("stays") if stays else Cell("ruled out", tone="bad")

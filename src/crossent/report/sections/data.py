@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from crossent.report import cells
 from crossent.report.blocks import Block, Cell, Column, Section, Table
 from crossent.report.registry import section
-from crossent.results import DataRecord, Results
+from crossent.results import DataRecord, FileRecord, Results, SourceRecord
 from crossent.wording import byte_size, count, percent, plain, things
 
 _DIGEST_SHOWN = 12
-_ROWS_UNFOLDED = 12
 
 
 @section(order=100)
@@ -50,54 +51,35 @@ def _facts(d: DataRecord) -> list[tuple[str, str]]:
 
 
 def _sources(results: Results) -> Table:
-    columns = (
-        cells.MODEL,
-        Column("predictions"),
-        Column("found in"),
-        Column("type"),
-        Column("columns not used"),
-    )
-    rows = tuple(
-        (
-            cells.model_cell(results, s.model),
-            Cell(s.kind),
-            Cell(s.layout),
-            Cell(s.dtype),
-            Cell(", ".join(s.ignored_columns) or "none"),
-        )
-        for s in results.data.sources
-    )
-    return Table("What was understood", columns, rows)
+    columns: list[tuple[Column, Callable[[SourceRecord], Cell]]] = [
+        cells.model_column(results, lambda s: s.model),
+        (Column("predictions"), lambda s: Cell(s.kind)),
+        (Column("found in"), lambda s: Cell(s.layout)),
+        (Column("type"), lambda s: Cell(s.dtype)),
+        (Column("columns not used"), lambda s: Cell(", ".join(s.ignored_columns) or "none")),
+    ]
+    return Table.of("What was understood", results.data.sources, columns)
 
 
 def _files(results: Results) -> Table:
-    columns = (
-        cells.MODEL,
-        Column("file", key=True),
-        Column("size", "right"),
-        Column("rows", "right"),
-        Column("digest"),
-    )
-    rows = tuple(
-        (
-            cells.model_cell(results, s.model),
-            Cell(f.path),
-            Cell(byte_size(f.bytes), f.bytes),
-            cells.count_cell(f.rows),
-            Cell(f.digest[:_DIGEST_SHOWN], full=f.digest),
-        )
-        for s in results.data.sources
-        for f in s.files
-    )
-    return Table("Files", columns, rows, folded=len(rows) > _ROWS_UNFOLDED)
+    files = [(s.model, f) for s in results.data.sources for f in s.files]
+    columns: list[tuple[Column, Callable[[tuple[str, FileRecord]], Cell]]] = [
+        cells.model_column(results, lambda file: file[0]),
+        (Column("file", key=True), lambda file: Cell(file[1].path)),
+        (Column("size", "right"), lambda file: Cell(byte_size(file[1].bytes), file[1].bytes)),
+        (Column("rows", "right"), lambda file: cells.count_cell(file[1].rows)),
+        (Column("digest"), lambda file: Cell(file[1].digest[:_DIGEST_SHOWN], full=file[1].digest)),
+    ]
+    return Table.of("Files", files, columns, folded=len(files) > cells.ROWS_UNFOLDED)
 
 
 def _classes(d: DataRecord) -> Table:
     assert d.classes is not None and d.class_rows is not None
-    columns = (Column("class", key=True), Column("rows", "right"), Column("share", "right"))
+    classes = list(zip(d.classes, d.class_rows, strict=True))
     total = sum(d.class_rows)
-    rows = tuple(
-        (Cell(name), cells.count_cell(n), Cell(percent(n / total if total else None)))
-        for name, n in zip(d.classes, d.class_rows, strict=True)
-    )
-    return Table("Classes", columns, rows, folded=len(rows) > _ROWS_UNFOLDED)
+    columns: list[tuple[Column, Callable[[tuple[str, int]], Cell]]] = [
+        (Column("class", key=True), lambda c: Cell(c[0])),
+        (Column("rows", "right"), lambda c: cells.count_cell(c[1])),
+        (Column("share", "right"), lambda c: Cell(percent(c[1] / total if total else None))),
+    ]
+    return Table.of("Classes", classes, columns, folded=len(classes) > cells.ROWS_UNFOLDED)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from crossent.report import cells
 from crossent.report.blocks import Block, Cell, Column, IntervalChart, IntervalPoint, Section, Table
 from crossent.report.registry import section
 from crossent.results import Results
 from crossent.statistics.paired import Difference
-from crossent.wording import interval, p_value, plain
+from crossent.wording import interval
 
 
 @section(order=30)
@@ -17,7 +19,7 @@ def differences(results: Results) -> Section | None:
     if comparison is None or not comparison.differences:
         return None
     chart = IntervalChart(
-        f"Loss minus that of {comparison.reference}, {plain(100 * comparison.level, 0)} % interval",
+        f"Loss minus that of {comparison.reference}, {cells.percent(results)} interval",
         f"difference in {results.unit}",
         tuple(_point(results, d) for d in comparison.differences),
         reference=0.0,
@@ -42,35 +44,25 @@ def _point(results: Results, d: Difference) -> IntervalPoint:
 
 
 def _table(results: Results, caption: str, pairs: tuple[Difference, ...], folded: bool = False) -> Table:
-    partly = any(d.n_infinite for d in pairs)
-    finite = "Mean difference over the rows where both are finite; never used to rank."
-    columns = [
-        cells.MODEL,
-        Column("minus", key=True),
-        Column("Δ ± SE", "right"),
-        Column("interval", "right"),
-        Column("p", "right", hint="Two-sided paired t test."),
-        Column("p (Holm)", "right", hint="Adjusted for all comparisons in this table."),
-        Column("detectable", "right"),
-        *([Column("Δ of finite rows", "right", hint=finite)] if partly else []),
-        Column("verdict"),
-    ]
-    rows = tuple(
+    columns: list[tuple[Column, Callable[[Difference], Cell]]] = [
+        cells.model_column(results, lambda d: d.model),
+        cells.model_column(results, lambda d: d.reference, "minus"),
+        (Column("Δ ± SE", "right"), cells.difference_cell),
         (
-            cells.model_cell(results, d.model),
-            cells.model_cell(results, d.reference),
-            cells.difference_cell(d),
-            Cell(interval(d.difference, cells.level(results), sign=True)),
-            Cell(p_value(d.p), d.p),
-            Cell(p_value(d.p_holm), d.p_holm),
-            cells.number_cell(d.detectable),
-            *([_of_finite(d)] if partly else []),
-            cells.verdict_cell(d),
+            Column("interval", "right"),
+            lambda d: Cell(interval(d.difference, cells.level(results), sign=True)),
+        ),
+        (Column("p", "right", hint="Two-sided paired t test."), lambda d: cells.p_cell(d.p)),
+        (
+            Column("p (Holm)", "right", hint="Adjusted for all comparisons in this table."),
+            lambda d: cells.p_cell(d.p_holm),
+        ),
+        (Column("detectable", "right"), lambda d: cells.number_cell(d.detectable)),
+    ]
+    if any(d.n_infinite for d in pairs):
+        finite = "Mean difference over the rows where both are finite; never used to rank."
+        columns.append(
+            (Column("Δ of finite rows", "right", hint=finite), lambda d: cells.number_cell(d.mean_of_finite))
         )
-        for d in pairs
-    )
-    return Table(caption, tuple(columns), rows, folded)
-
-
-def _of_finite(d: Difference) -> Cell:
-    return cells.missing() if d.mean_of_finite is None else cells.number_cell(d.mean_of_finite)
+    columns.append((Column("verdict"), cells.verdict_cell))
+    return Table.of(caption, pairs, columns, folded=folded)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from crossent.report import cells
 from crossent.report.blocks import Block, Cell, Column, Section, Table
 from crossent.report.registry import section
-from crossent.results import Floor, Quality, Results
+from crossent.results import Floor, ModelResult, Quality, Results
 from crossent.wording import count, plain, things
+
+Shown = tuple[Column, Callable[[ModelResult], Cell]]
 
 
 @section(order=80)
@@ -24,65 +28,54 @@ def floors(results: Results) -> Section:
 
 
 def _floors(results: Results) -> Table:
-    names = list(dict.fromkeys(f.name for m in results.models for f in m.floors))
     finite = "Mean over the rows with finite loss; never used to rank."
-    columns = (
-        cells.MODEL,
-        Column("exact" if results.floor is None else f"headline, floor {results.floor:g}", "right"),
-        Column("labels at 0", "right"),
-        Column("finite rows alone", "right", hint=finite),
-        *(Column(f"floor {n}", "right", hint="Loss ± SE; in brackets the rows it changes.") for n in names),
-    )
-    rows = tuple(
+    exact = "exact" if results.floor is None else f"headline, floor {results.floor:g}"
+    columns: list[Shown] = [
+        cells.model_column(results, lambda m: m.name),
+        (Column(exact, "right"), lambda m: cells.loss_cell(m.loss, m.n_infinite)),
+        (Column("labels at 0", "right"), lambda m: cells.count_cell(m.n_infinite)),
         (
-            cells.model_cell(results, m.name),
-            cells.loss_cell(m.loss, m.n_infinite),
-            cells.count_cell(m.n_infinite),
-            cells.number_cell(m.mean_of_finite),
-            *(_floor({f.name: f for f in m.floors}.get(n)) for n in names),
-        )
-        for m in results.models
-    )
-    return Table(f"{results.loss_title} at several floors", columns, rows)
+            Column("finite rows alone", "right", hint=finite),
+            lambda m: cells.number_cell(m.mean_of_finite),
+        ),
+    ]
+    columns += map(_floor, dict.fromkeys(f.name for m in results.models for f in m.floors))
+    return Table.of(f"{results.loss_title} at several floors", results.models, columns)
 
 
-def _floor(floor: Floor | None) -> Cell:
-    if floor is None:
-        return cells.missing()
+def _floor(name: str) -> Shown:
+    def show(m: ModelResult) -> Cell:
+        floor = {f.name: f for f in m.floors}.get(name)
+        return cells.missing() if floor is None else _clipped(floor)
+
+    return Column(f"floor {name}", "right", hint="Loss ± SE; in brackets the rows it changes."), show
+
+
+def _clipped(floor: Floor) -> Cell:
     shown = cells.estimate_cell(floor.loss_clustered or floor.loss)
     rows = f" ({things(floor.rows, 'row')})" if floor.rows else ""
     return Cell(f"{shown.text}{rows}", shown.exact, tone="plain" if floor.rows else "quiet")
 
 
 def _quality(results: Results) -> Table:
-    columns = (
-        cells.MODEL,
-        Column("labels at 0", "right", hint="Rows whose label was given probability 0."),
-        Column("labels at 1", "right", hint="Rows whose label was given probability 1."),
-        Column("entries < 0", "right"),
-        Column("entries > 1", "right"),
-        Column("row sums", "right", hint="Smallest and largest sum of the probabilities of a row."),
-        Column("off by > 10⁻⁶", "right", hint="Rows whose probabilities miss the sum 1 by that much."),
-        Column("off by > 10⁻³", "right", hint="Rows whose probabilities miss the sum 1 by that much."),
-        Column("ties at the top", "right", hint="Rows in which two classes share the highest probability."),
-        Column("unknown labels", "right", hint="Rows whose label no prediction column names."),
-    )
-    rows = tuple((cells.model_cell(results, m.name), *_counts(m.quality)) for m in results.models)
-    return Table("The predictions, counted", columns, rows)
-
-
-def _counts(q: Quality) -> tuple[Cell, ...]:
-    return (
-        _alarming(q.label_zero),
-        cells.count_cell(q.label_one),
-        _alarming(q.entries_below_zero),
-        _alarming(q.entries_above_one),
-        _sums(q),
-        cells.count_cell(q.rows_off_1e6),
-        _alarming(q.rows_off_1e3),
-        cells.count_cell(q.top_ties),
-        _alarming(q.unknown_labels),
-    )
+    at_0, at_1 = (f"Rows whose label was given probability {p}." for p in (0, 1))
+    off = "Rows whose probabilities miss the sum 1 by that much."
+    sums = "Smallest and largest sum of the probabilities of a row."
+    ties = "Rows in which two classes share the highest probability."
+    unknown = "Rows whose label no prediction column names."
+    columns: list[Shown] = [
+        cells.model_column(results, lambda m: m.name),
+        (Column("labels at 0", "right", hint=at_0), lambda m: _alarming(m.quality.label_zero)),
+        (Column("labels at 1", "right", hint=at_1), lambda m: cells.count_cell(m.quality.label_one)),
+        (Column("entries < 0", "right"), lambda m: _alarming(m.quality.entries_below_zero)),
+        (Column("entries > 1", "right"), lambda m: _alarming(m.quality.entries_above_one)),
+        (Column("row sums", "right", hint=sums), lambda m: _sums(m.quality)),
+        (Column("off by > 10⁻⁶", "right", hint=off), lambda m: cells.count_cell(m.quality.rows_off_1e6)),
+        (Column("off by > 10⁻³", "right", hint=off), lambda m: _alarming(m.quality.rows_off_1e3)),
+        (Column("ties at the top", "right", hint=ties), lambda m: cells.count_cell(m.quality.top_ties)),
+        (Column("unknown labels", "right", hint=unknown), lambda m: _alarming(m.quality.unknown_labels)),
+    ]
+    return Table.of("The predictions, counted", results.models, columns)
 
 
 def _alarming(n: int) -> Cell:

@@ -7,8 +7,6 @@ from crossent.report.registry import section
 from crossent.report.slices import slice_chart, slice_tables
 from crossent.results import Results
 
-_ROWS_UNFOLDED = 12
-
 
 @section(order=70)
 def groups(results: Results) -> Section | None:
@@ -19,7 +17,6 @@ def groups(results: Results) -> Section | None:
     blocks: list[Block] = []
     for column in columns:
         by_model = {m.name: dict(m.groups).get(column, ()) for m in results.models}
-        folded = max(map(len, by_model.values())) > _ROWS_UNFOLDED
-        blocks.append(slice_chart(results, column, group=True))
-        blocks += slice_tables(results, by_model, column, folded=folded)
+        blocks.append(slice_chart(results, by_model, column))
+        blocks += slice_tables(results, by_model, column)
     return Section("Groups", "groups", tuple(blocks), "The loss on the rows of each group.")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from crossent.report import cells
 from crossent.report.blocks import Block, Cell, Column, IntervalChart, Section, Table
 from crossent.report.registry import section
-from crossent.results import ModelResult, Results
-from crossent.statistics.estimates import Estimate
+from crossent.results import Comparison, ModelResult, Results
 from crossent.statistics.paired import Difference
-from crossent.wording import interval, p_value, percent, plain, probability
+from crossent.wording import interval, percent, probability
+
+Shown = tuple[Column, Callable[[ModelResult], Cell]]
 
 _TITLES = {"brier": "Brier", "zero_one": "Accuracy"}
 _HINTS = {
@@ -24,7 +26,7 @@ def leaderboard(results: Results) -> Section:
     """Losses, companions and the distance to the best; then the same losses on other scales."""
     single = len(results.models) == 1
     chart = IntervalChart(
-        f"{results.loss_title} with {plain(100 * cells.level(results), 0)} % interval",
+        f"{results.loss_title} with {cells.percent(results)} interval",
         results.unit,
         tuple(cells.headline_point(results, m) for m in results.models),
         numbers_shown=True,
@@ -37,53 +39,42 @@ def leaderboard(results: Results) -> Section:
 
 
 def _losses(results: Results) -> Table:
-    companions = _companion_names(results)
-    columns = [
-        Column("#", "right", key=True),
-        cells.MODEL,
-        Column(f"{results.loss_title} ± SE", "right", hint=f"Mean over the rows, in {results.unit}."),
-        Column(f"{plain(100 * cells.level(results), 0)} % interval", "right"),
-        *(Column(_TITLES.get(n, n), "right", hint=_HINTS.get(n, "")) for n in companions),
+    def name(m: ModelResult) -> Cell:
+        return replace(cells.model_cell(results, m.name), badge="chosen" if m.name == results.chosen else "")
+
+    hint = f"Mean over the rows, in {results.unit}."
+    columns: list[Shown] = [
+        (Column("#", "right", key=True), lambda m: Cell(str(m.rank), m.rank)),
+        (Column("Model", key=True), name),
+        (
+            Column(f"{results.loss_title} ± SE", "right", hint=hint),
+            lambda m: cells.loss_cell(m.loss, m.n_infinite),
+        ),
+        (
+            Column(f"{cells.percent(results)} interval", "right"),
+            lambda m: Cell(interval(m.loss, cells.level(results))),
+        ),
     ]
-    calibrated = any(m.calibration for m in results.models)
-    if calibrated:
+    columns += map(_companion, dict.fromkeys(name for m in results.models for name, _ in m.companions))
+    if any(m.calibration for m in results.models):
         hint = "Calibration error, and in brackets what it would be on average if calibrated."
-        columns.append(Column("ECE (expected)", "right", hint=hint))
+        columns.append((Column("ECE (expected)", "right", hint=hint), _calibration))
     if results.comparison:
-        columns += [
-            Column("Δ to best ± SE", "right", hint="Paired difference on the same rows."),
-            Column("p (Holm)", "right", hint="Adjusted for all comparisons with the best."),
-            Column("Against the best"),
-        ]
-    rows = tuple(_row(results, m, companions, calibrated) for m in results.models)
-    return Table("Models, lowest loss first" if len(rows) > 1 else "Loss of the model", tuple(columns), rows)
+        columns += _to_best(results.comparison)
+    single = len(results.models) == 1
+    return Table.of("Loss of the model" if single else "Models, lowest loss first", results.models, columns)
 
 
-def _row(results: Results, m: ModelResult, companions: list[str], calibrated: bool) -> tuple[Cell, ...]:
-    row = [
-        Cell(str(m.rank), m.rank),
-        replace(cells.model_cell(results, m.name), badge="chosen" if m.name == results.chosen else ""),
-        cells.loss_cell(m.loss, m.n_infinite),
-        Cell(interval(m.loss, cells.level(results))),
-        *(_companion(dict(m.companions).get(name), name) for name in companions),
-    ]
-    if calibrated:
-        row.append(_calibration(m))
-    if results.comparison:
-        row += _to_best(results, m.name)
-    return tuple(row)
+def _companion(name: str) -> Shown:
+    def show(m: ModelResult) -> Cell:
+        estimate = dict(m.companions).get(name)
+        if estimate is None:
+            return cells.missing()
+        if name == "zero_one":
+            return Cell(percent(1 - estimate.value, 2), 1 - estimate.value)
+        return cells.number_cell(estimate.value)
 
-
-def _companion_names(results: Results) -> list[str]:
-    return list(dict.fromkeys(name for m in results.models for name, _ in m.companions))
-
-
-def _companion(estimate: Estimate | None, name: str) -> Cell:
-    if estimate is None:
-        return cells.missing()
-    if name == "zero_one":
-        return Cell(percent(1 - estimate.value, 2), 1 - estimate.value)
-    return cells.number_cell(estimate.value)
+    return Column(_TITLES.get(name, name), "right", hint=_HINTS.get(name, "")), show
 
 
 def _calibration(m: ModelResult) -> Cell:
@@ -93,43 +84,52 @@ def _calibration(m: ModelResult) -> Cell:
     return Cell(f"{probability(first.error)} ({probability(first.error_if_calibrated)})", first.error)
 
 
-def _to_best(results: Results, name: str) -> list[Cell]:
-    assert results.comparison is not None
-    found: Difference | None = next((d for d in results.comparison.differences if d.model == name), None)
-    if found is None:
-        return [cells.missing(), cells.missing(), Cell("best", tone="good")]
+def _to_best(comparison: Comparison) -> list[Shown]:
+    differences = {d.model: d for d in comparison.differences}
+
+    def shown(cell: Callable[[Difference], Cell], of_the_best: Cell) -> Callable[[ModelResult], Cell]:
+        return lambda m: cell(differences[m.name]) if m.name in differences else of_the_best
+
     return [
-        cells.difference_cell(found),
-        Cell(p_value(found.p_holm), found.p_holm),
-        cells.verdict_cell(found),
+        (
+            Column("Δ to best ± SE", "right", hint="Paired difference on the same rows."),
+            shown(cells.difference_cell, cells.missing()),
+        ),
+        (
+            Column("p (Holm)", "right", hint="Adjusted for all comparisons with the best."),
+            shown(lambda d: cells.p_cell(d.p_holm), cells.missing()),
+        ),
+        (Column("Against the best"), shown(cells.verdict_cell, Cell("best", tone="good"))),
     ]
 
 
 def _scales(results: Results) -> Table:
-    skills = list(dict.fromkeys(s.reference for m in results.models for s in m.skill))
-    with_bytes = any(m.bits_per_byte for m in results.models)
-    columns = [
-        cells.MODEL,
-        Column("bits", "right", hint="The loss with logarithms to base 2."),
-        Column("perplexity", "right", hint="exp of the loss in nats."),
-        *([Column("bits per byte ± SE", "right")] if with_bytes else []),
-        *(Column(f"skill to {s}", "right", hint="1 − loss / loss of that reference.") for s in skills),
-        Column("SE, rows independent", "right", hint="The standard error were no two rows dependent."),
-    ]
-    rows = tuple(
+    columns: list[Shown] = [
+        cells.model_column(results, lambda m: m.name),
         (
-            cells.model_cell(results, m.name),
-            cells.number_cell(m.bits),
-            cells.number_cell(m.perplexity),
-            *([cells.estimate_cell(m.bits_per_byte)] if with_bytes else []),
-            *(_skill(m, s) for s in skills),
-            cells.number_cell(m.loss_iid.se),
+            Column("bits", "right", hint="The loss with logarithms to base 2."),
+            lambda m: cells.number_cell(m.bits),
+        ),
+        (
+            Column("perplexity", "right", hint="exp of the loss in nats."),
+            lambda m: cells.number_cell(m.perplexity),
+        ),
+    ]
+    if any(m.bits_per_byte for m in results.models):
+        columns.append(
+            (Column("bits per byte ± SE", "right"), lambda m: cells.estimate_cell(m.bits_per_byte))
         )
-        for m in results.models
+    columns += map(_skill, dict.fromkeys(s.reference for m in results.models for s in m.skill))
+    hint = "The standard error were no two rows dependent."
+    columns.append(
+        (Column("SE, rows independent", "right", hint=hint), lambda m: cells.number_cell(m.loss_iid.se))
     )
-    return Table("The same on other scales", tuple(columns), rows, folded=len(results.models) > 1)
+    folded = len(results.models) > 1
+    return Table.of("The same on other scales", results.models, columns, folded=folded)
 
 
-def _skill(m: ModelResult, reference: str) -> Cell:
-    found = next((s for s in m.skill if s.reference == reference), None)
-    return cells.missing() if found is None else cells.estimate_cell(found.skill)
+def _skill(reference: str) -> Shown:
+    def show(m: ModelResult) -> Cell:
+        return cells.estimate_cell({s.reference: s.skill for s in m.skill}.get(reference))
+
+    return Column(f"skill to {reference}", "right", hint="1 − loss / loss of that reference."), show

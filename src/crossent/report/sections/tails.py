@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from crossent.report import cells
 from crossent.report.blocks import BarChart, Block, Cell, Column, HistogramChart, Section, Table
 from crossent.report.registry import section
-from crossent.results import ModelResult, Results
-from crossent.wording import percent, plain, probability, things
+from crossent.results import ModelResult, Results, WorstRow
+from crossent.wording import percent, plain, things
 
 
 @section(order=90)
@@ -18,7 +19,7 @@ def tails(results: Results) -> Section | None:
     if any(m.tails.shares for m in results.models):
         blocks += [_shares(results), *_bars(results)]
     blocks += [_histogram(results, m) for m in results.models if m.tails.histogram]
-    blocks += [_worst(results, m) for m in results.models if m.worst]
+    blocks += [_worst(m) for m in results.models if m.worst]
     if not blocks:
         return None
     lead = "When few rows hold much of the loss, the ranking hangs on them: look at them one by one."
@@ -30,19 +31,22 @@ def _labels(results: Results) -> list[str]:
 
 
 def _shares(results: Results) -> Table:
-    labels = _labels(results)
-    columns = (cells.MODEL, *(Column(label, "right", hint="Share of the total loss.") for label in labels))
-    rows = []
-    for m in results.models:
-        shares = {what: (n, share) for what, n, share in m.tails.shares}
-        rows.append((cells.model_cell(results, m.name), *(_share(shares.get(label)) for label in labels)))
-    return Table("Share of the total loss", columns, tuple(rows))
+    columns = [cells.model_column(results, _name), *map(_share, _labels(results))]
+    return Table.of("Share of the total loss", results.models, columns)
 
 
-def _share(found: tuple[int, float] | None) -> Cell:
-    if found is None or math.isnan(found[1]):
+def _name(m: ModelResult) -> str:
+    return m.name
+
+
+def _share(label: str) -> tuple[Column, Callable[[ModelResult], Cell]]:
+    def show(m: ModelResult) -> Cell:
+        for what, rows, share in m.tails.shares:
+            if what == label and not math.isnan(share):
+                return Cell(percent(share, 2), share, full=things(rows, "row"))
         return cells.missing()
-    return Cell(percent(found[1], 2), found[1], full=things(found[0], "row"))
+
+    return Column(label, "right", hint="Share of the total loss."), show
 
 
 def _bars(results: Results) -> list[BarChart]:
@@ -62,22 +66,18 @@ def _histogram(results: Results, m: ModelResult) -> HistogramChart:
     return HistogramChart(m.name, f"loss of a row, {results.unit}", m.tails.histogram, m.n_infinite, place)
 
 
-def _worst(results: Results, m: ModelResult) -> Table:
-    columns = (
-        Column("row", key=True),
-        Column("label"),
-        Column("probability of the label", "right"),
-        Column("loss", "right"),
-        Column("predicted", hint="The class with the highest probability."),
-    )
-    rows = tuple(
+def _worst(m: ModelResult) -> Table:
+    columns: list[tuple[Column, Callable[[WorstRow], Cell]]] = [
+        (Column("row", key=True), lambda w: Cell(w.row)),
+        (Column("label"), lambda w: Cell(w.label)),
+        (Column("probability of the label", "right"), lambda w: cells.probability_cell(w.probability)),
         (
-            Cell(w.row),
-            Cell(w.label),
-            Cell(probability(w.probability), w.probability),
-            Cell(plain(w.loss), w.loss, tone="bad" if math.isinf(w.loss) else "plain"),
-            cells.missing() if w.predicted is None else Cell(w.predicted),
-        )
-        for w in m.worst
-    )
-    return Table(f"Worst rows of {m.name}", columns, rows, folded=True)
+            Column("loss", "right"),
+            lambda w: Cell(plain(w.loss), w.loss, tone="bad" if math.isinf(w.loss) else "plain"),
+        ),
+        (
+            Column("predicted", hint="The class with the highest probability."),
+            lambda w: cells.missing() if w.predicted is None else Cell(w.predicted),
+        ),
+    ]
+    return Table.of(f"Worst rows of {m.name}", m.worst, columns, folded=True)

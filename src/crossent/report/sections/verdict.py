@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from crossent.report import cells
 from crossent.report.blocks import Block, Section, Sentences
 from crossent.report.registry import section
 from crossent.results import Results
-from crossent.wording import count, plain, things
+from crossent.wording import count, things
 
 
 @section(order=10, brief=True)
@@ -46,5 +47,4 @@ def _treatment(results: Results) -> str:
     if results.data.cluster_column:
         errors += f", clustered by {results.data.cluster_column}"
     renormalised = " Rows were renormalised to sum to 1, as asked." if results.renormalised else ""
-    level = results.comparison.level if results.comparison else 0.95
-    return f"{floor}{renormalised} {errors}; intervals are at {plain(100 * level, 0)} %."
+    return f"{floor}{renormalised} {errors}; intervals are at {cells.percent(results)}."
