@@ -89,7 +89,8 @@ def _with_loss(rows: Rows, loss: Floats, scoring: Scoring, counts: Mapping[str, 
 
 
 def _score_classes(rows: Rows, batch: Batch, labels: Ints, scoring: Scoring) -> Rows:
-    prediction, kind = batch.prediction, batch.kind
+    prediction: Reals = batch.prediction
+    kind = batch.kind
     if batch.shape == "single":
         prediction = _both_columns(prediction, scoring.positive)
     probabilities = _probabilities(prediction, kind)
