@@ -31,7 +31,7 @@ from crossent.report.blocks import (
 from crossent.report.charts import svg
 from crossent.report.html import layout
 from crossent.report.registry import build
-from crossent.report.text import block_renderables
+from crossent.report.text import renderables
 from crossent.results import Results
 
 INF = float("inf")
@@ -40,7 +40,7 @@ Sample = Callable[[str], Results]
 
 def printed(block: Block, width: int) -> list[str]:
     console = Console(width=width, file=StringIO(), record=True)
-    for renderable in block_renderables(block):
+    for renderable in renderables(block, console.options):
         console.print(renderable)
     return console.export_text().splitlines()
 

@@ -20,11 +20,11 @@ from crossent.report.blocks import Block, Cell, Column, Section, Sentences, Tabl
 from crossent.report.charts import describe, svg
 from crossent.report.html import page
 from crossent.report.markdown import escape, render_block
-from crossent.wording import clean
 from crossent.report.palette import DARK, LIGHT
-from crossent.report.text import block_renderables
+from crossent.report.text import renderables
 from crossent.results import Results
 from crossent.statistics.calibration_error import ReliabilityBin
+from crossent.wording import clean
 
 INF = float("inf")
 VOID = {"meta", "link", "br", "path", "line", "rect"}
@@ -83,7 +83,7 @@ def as_markdown(block: Block) -> str:
 
 def as_text(block: Block) -> str:
     console = Console(width=100, file=StringIO(), record=True)
-    for renderable in block_renderables(block):
+    for renderable in renderables(block, console.options):
         console.print(renderable)
     return console.export_text()
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.rule import Rule
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -49,172 +49,90 @@ def render_text(results: Results, console: Console, *, full: bool | None = None)
     is printed in full and several in brief.
     """
     everything = len(results.models) == 1 if full is None else full
-    console.print(Heading(results.title))
+    console.print(_heading(results.title, console.options))
     for section in build(results, brief=not everything):
-        for renderable in renderables(section, full=everything):
+        for renderable in _section(section, console.options, full=everything):
             console.print(renderable)
 
 
-def renderables(section: Section, *, full: bool = True) -> Iterator[RenderableType]:
-    """A section as Rich renderables; folded tables and charts only when `full`."""
+def _section(section: Section, options: ConsoleOptions, *, full: bool) -> Iterator[RenderableType]:
+    """Folded tables and charts only when `full`."""
     if full:
-        yield Heading(section.title)
+        yield _heading(section.title, options)
         if section.lead:
-            yield _paragraph(section.lead, "dim")
+            yield _line(section.lead, options, "dim")
     for block in section.blocks:
-        if full or not _secondary(block):
-            yield from block_renderables(block)
+        if full or isinstance(block, Sentences) or (isinstance(block, Table) and not block.folded):
+            yield from renderables(block, options)
 
 
-def block_renderables(block: Block) -> Iterator[RenderableType]:
-    """One block as Rich renderables."""
+def renderables(block: Block, options: ConsoleOptions) -> Iterator[RenderableType]:
+    """One block as Rich renderables for a terminal of these options."""
     match block:
         case Table():
-            yield Grid(block)
+            yield from _table(block, options)
         case Sentences():
-            bullet = block.style == "list"
+            style = _SENTENCES[block.style]
             for item in block.items:
-                yield _paragraph(item, _SENTENCES[block.style], bullet=bullet)
-            yield Line("")
+                line = _line(item, options, style)
+                yield _bulleted(line, options) if block.style == "list" else line
+            yield ""
         case ReliabilityChart():
-            yield Line(f"{block.title}: {block.axis} ({block.remark})" if block.remark else block.title)
-            yield Grid(numbers_of(block))
+            title = f"{block.title}: {block.axis} ({block.remark})" if block.remark else block.title
+            yield _line(title, options)
+            yield from _table(numbers_of(block), options)
         case _:
-            yield Drawing(block)
-
-
-def _secondary(block: Block) -> bool:
-    return not isinstance(block, Sentences | Table) or (isinstance(block, Table) and block.folded)
-
-
-def _paragraph(text: str, style: str, *, bullet: bool = False) -> RenderableType:
-    if not bullet:
-        return Line(text, style)
-    table = RichTable.grid(padding=(0, 1, 0, 0))
-    table.add_column(width=1)
-    table.add_column(ratio=1, overflow="fold")
-    table.add_row(Line("•", "dim"), Line(text, style))
-    return table
+            yield from _drawing(block, options)
 
 
 def shown(text: str, options: ConsoleOptions) -> str:
     """The text as this terminal can show it: cleaned, and in ASCII where it knows nothing else."""
-    safe = clean(text) if text.strip() else text
-    if not options.ascii_only:
-        return safe
-    return safe.translate(_ASCII).encode("ascii", "replace").decode("ascii")
+    return _encoded(clean(text), options)
 
 
-class Line:
-    """A paragraph of plain text."""
-
-    def __init__(self, text: str, style: str = "") -> None:
-        self.text, self.style = text, style
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(shown(self.text, options), self.style, overflow="fold")
+def _encoded(text: str, options: ConsoleOptions) -> str:
+    return text.translate(_ASCII).encode("ascii", "replace").decode("ascii") if options.ascii_only else text
 
 
-class Heading:
-    """The title of a section."""
-
-    def __init__(self, title: str) -> None:
-        self.title = title
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Rule(Text(shown(self.title, options), "bold"), align="left", style="dim")
+def _line(text: str, options: ConsoleOptions, style: str = "") -> Text:
+    return Text(shown(text, options), style, overflow="fold")
 
 
-class Grid:
-    """A table; columns that do not fit follow in a second part under the same key columns."""
+def _heading(title: str, options: ConsoleOptions) -> Rule:
+    return Rule(Text(shown(title, options), "bold"), align="left", style="dim")
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        columns = [
-            [_cell(row[i], options) for row in self.table.rows] for i in range(len(self.table.columns))
-        ]
-        widths = [
-            _column_width(column, shown(column.title, options), texts)
-            for column, texts in zip(self.table.columns, columns, strict=True)
-        ]
-        caption = shown(self.table.caption, options)
-        for number, part in enumerate(self._balanced(widths, options.max_width)):
-            yield Text(caption if number == 0 else f"{caption} (continued)", "bold", overflow="fold")
-            yield self._part(part, columns, widths, options)
-            yield Text("")
+def _bulleted(line: Text, options: ConsoleOptions) -> RichTable:
+    table = RichTable.grid(padding=(0, 1, 0, 0))
+    table.add_column(width=1)
+    table.add_column(ratio=1, overflow="fold")
+    table.add_row(_line("•", options, "dim"), line)
+    return table
 
-    def _balanced(self, widths: list[int], available: int) -> list[list[int]]:
-        """As few parts as fit, and those about equally wide."""
-        parts = self._parts(widths, available)
-        for narrower in range(available - 1, 0, -1):
-            tried = self._parts(widths, narrower)
-            if len(tried) > len(parts) or any(_width(p, widths) > narrower for p in tried):
-                break
-            parts = tried
-        return parts
 
-    def _parts(self, widths: list[int], available: int) -> list[list[int]]:
-        keys = [i for i, column in enumerate(self.table.columns) if column.key]
-        parts: list[list[int]] = [[]]
-        for i in (i for i in range(len(widths)) if i not in keys):
-            if parts[-1] and _width([*keys, *parts[-1], i], widths) > available:
-                parts.append([])
-            parts[-1].append(i)
-        return [sorted(keys + part) for part in parts]
-
-    def _part(
-        self,
-        part: list[int],
-        columns: list[list[Text]],
-        widths: list[int],
-        options: ConsoleOptions,
-    ) -> RichTable:
-        table = RichTable(
-            box=None,
-            padding=(0, _GAP, 0, 0),
-            pad_edge=False,
-            header_style="dim",
-        )
+def _table(table: Table, options: ConsoleOptions) -> Iterator[RenderableType]:
+    """Columns that do not fit follow in a second part under the same key columns."""
+    texts = [[_cell(row[i], options) for row in table.rows] for i in range(len(table.columns))]
+    titles = [shown(column.title, options) for column in table.columns]
+    widths = [_column_width(*column) for column in zip(table.columns, titles, texts, strict=True)]
+    keys = [i for i, column in enumerate(table.columns) if column.key]
+    caption = table.caption
+    for part in _balanced(keys, widths, options.max_width):
+        yield _line(caption, options, "bold")
+        grid = RichTable(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
         for i in part:
-            column = self.table.columns[i]
-            table.add_column(
-                Text(shown(column.title, options)),
-                justify=column.align,
+            grid.add_column(
+                Text(titles[i]),
+                justify=table.columns[i].align,
                 overflow="fold",
                 vertical="top",
                 width=min(widths[i], options.max_width - _GAP),
             )
-        for texts in zip(*(columns[i] for i in part), strict=True):
-            table.add_row(*texts)
-        return table
-
-
-class Drawing:
-    """A chart of characters: a line a row, the axis' ends below."""
-
-    def __init__(self, chart: IntervalChart | BarChart | HistogramChart) -> None:
-        self.chart = chart
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(shown(self.chart.title, options), "bold", overflow="fold")
-        width = min(options.max_width, 100)
-        match self.chart:
-            case IntervalChart():
-                lines = _interval_lines(self.chart, width)
-            case BarChart():
-                lines = _bar_lines(self.chart, width)
-            case HistogramChart():
-                lines = _histogram_lines(self.chart)
-        for line in lines:
-            yield Text(shown_line(line, options), no_wrap=True, overflow="crop")
-        yield Text("")
-
-
-def shown_line(line: str, options: ConsoleOptions) -> str:
-    """A line drawn with spaces that must stay."""
-    return line.translate(_ASCII).encode("ascii", "replace").decode("ascii") if options.ascii_only else line
+        for row in zip(*(texts[i] for i in part), strict=True):
+            grid.add_row(*row)
+        yield grid
+        yield ""
+        caption = f"{table.caption} (continued)"
 
 
 def _cell(cell: Cell, options: ConsoleOptions) -> Text:
@@ -227,8 +145,46 @@ def _column_width(column: Column, title: str, texts: list[Text]) -> int:
     return max(min(widest, _WIDEST_KEY if column.key else _WIDEST), 1)
 
 
+def _balanced(keys: list[int], widths: list[int], available: int) -> list[list[int]]:
+    """As few parts as fit, and those about equally wide."""
+    parts = _parts(keys, widths, available)
+    for narrower in range(available - 1, 0, -1):
+        tried = _parts(keys, widths, narrower)
+        if len(tried) > len(parts) or any(_width(p, widths) > narrower for p in tried):
+            break
+        parts = tried
+    return parts
+
+
+def _parts(keys: list[int], widths: list[int], available: int) -> list[list[int]]:
+    parts: list[list[int]] = [[]]
+    for i in (i for i in range(len(widths)) if i not in keys):
+        if parts[-1] and _width([*keys, *parts[-1], i], widths) > available:
+            parts.append([])
+        parts[-1].append(i)
+    return [sorted(keys + part) for part in parts]
+
+
 def _width(part: list[int], widths: list[int]) -> int:
     return sum(widths[i] + _GAP for i in part) - _GAP
+
+
+def _drawing(
+    chart: IntervalChart | BarChart | HistogramChart, options: ConsoleOptions
+) -> Iterator[RenderableType]:
+    """A chart of characters: a line a row, the axis' ends below."""
+    yield _line(chart.title, options, "bold")
+    width = min(options.max_width, 100)
+    match chart:
+        case IntervalChart():
+            lines = _interval_lines(chart, width)
+        case BarChart():
+            lines = _bar_lines(chart, width)
+        case HistogramChart():
+            lines = _histogram_lines(chart)
+    for line in lines:
+        yield Text(_encoded(line, options), no_wrap=True, overflow="crop")
+    yield ""
 
 
 def _label(text: str, width: int) -> str:
