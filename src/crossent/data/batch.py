@@ -23,6 +23,9 @@ from crossent.errors import DataError
 
 Numbers = NDArray[np.floating[Any]]
 
+MOST_LOSS = 1e100
+"""With weights up to 1e50, (w·ℓ)² of the largest loss is still a float64."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -143,9 +146,13 @@ def _check(values: Numbers, piece: Piece, layout: Layout, order: Sequence[int] |
         _no_row_of_minus_infinity(values, piece, layout)
     # min and max propagate nan, so two passes over the numbers decide
     least, most = float(values.min()), float(values.max())
-    if low <= least and most <= high and (np.isfinite(least) or layout.kind != "probs"):
+    if low <= least and most <= high:
         return
     bad = ~((values >= low) & (values <= high))
+    if layout.kind != "probs":
+        bad &= values != -np.inf
+        if not bad.any():
+            return
     at = int(np.flatnonzero(bad.reshape(-1))[0])
     width = 1 if values.ndim == 1 else values.shape[1]
     row, k = divmod(at, width)
@@ -174,11 +181,10 @@ def _no_row_of_minus_infinity(logits: Numbers, piece: Piece, layout: Layout) -> 
 
 
 def _allowed(kind: str, tolerance: float) -> tuple[float, float]:
+    """The least and greatest number of a kind; −inf is allowed besides where it stands for probability 0."""
     if kind == "probs":
         return -tolerance, 1.0 + tolerance
-    if kind == "logits":
-        return -np.inf, float(np.finfo(np.float64).max)
-    return -np.inf, tolerance
+    return -MOST_LOSS, MOST_LOSS if kind == "logits" else tolerance
 
 
 def _fault(kind: str, value: float) -> tuple[str, str, str]:
@@ -193,6 +199,12 @@ def _fault(kind: str, value: float) -> tuple[str, str, str]:
             "not-a-probability",
             "a probability must lie between 0 and 1",
             "declare what the numbers are: --kind logits or log_probs",
+        )
+    if np.isfinite(value) and abs(value) > MOST_LOSS:
+        return (
+            "beyond-range",
+            f"a logit or log-probability must lie within ±{MOST_LOSS:g}",
+            "write -inf where the probability is 0",
         )
     if kind == "logits":
         return "infinite-logit", "a logit of +inf is not a distribution", "write the largest finite number"

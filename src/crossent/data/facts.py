@@ -18,6 +18,8 @@ from crossent.errors import DataError
 
 Floats = NDArray[np.float64]
 
+MOST = 1e50
+"""The largest weight and number of bytes."""
 UNKNOWN = -1
 """Code of a label that no class has the name of, where that is allowed."""
 
@@ -151,12 +153,13 @@ def _weight(piece: Piece, name: str | None) -> Floats | None:
     if name is None:
         return None
     weight = _numbers(piece, name)
-    bad = ~((weight >= 0.0) & np.isfinite(weight))
+    # below 1/MOST the square of a weight would be lost, above MOST that of a weighted loss
+    bad = ~((weight == 0.0) | ((weight >= 1.0 / MOST) & (weight <= MOST)))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise DataError(
             "bad-weight",
-            "a weight must be a finite number that is not negative",
+            f"a weight must be 0 or a number from {1.0 / MOST:g} to {MOST:g}",
             file=piece.file,
             row=piece.row(row),
             column=name,
@@ -170,12 +173,12 @@ def _bytes(piece: Piece, name: str | None) -> Floats | None:
     if name is None:
         return None
     size = _numbers(piece, name)
-    bad = ~((size >= 0.0) & np.isfinite(size))
+    bad = ~((size >= 0.0) & (size <= MOST))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise DataError(
             "bad-bytes",
-            "the number of bytes must be finite and not negative",
+            f"the number of bytes must be from 0 to {MOST:g}",
             file=piece.file,
             row=piece.row(row),
             column=name,
