@@ -201,7 +201,7 @@ class Plain:
         return (self.by_clusters if self.clustered else self.by_rows)(values, exposure)
 
     def finite_mean(self, *values: Array) -> float | None:
-        """Mean of the first, or of first − second, over rows where all are finite; None where all rows are."""
+        """Mean of the first, or of first − second, where all are finite; None where all rows are."""
         kept = self.counted & np.all([np.isfinite(v) for v in values], axis=0)
         if kept.sum() == self.counted.sum() or not kept.any():
             return None

@@ -215,15 +215,11 @@ def test_tails(case) -> None:
 def test_quality(case) -> None:
     plain, report = case
     design = plain.design
-    at = np.arange(len(design.labels)), design.labels
     for model in report.results.models:
         stored = design.models[model.name]
         q = model.quality
-        if plain.loss == "log_loss" and plain.floor is None:
-            losses = plain.rows(model.name)
-            assert (q.label_zero, q.label_one) == (np.isinf(losses).sum(), (losses == 0).sum())
-        elif plain.loss == "log_loss":
-            assert q.label_zero == (plain.p(model.name)[at] == 0).sum()
+        nats = replace(plain, floor=None).rows(model.name, "log_loss")
+        assert (q.label_zero, q.label_one) == (np.isinf(nats).sum(), (nats == 0).sum())
         assert (q.unknown_labels, q.entries_above_one, q.entries_below_zero) == (0, 0, 0)
         if stored.kind == "logits":
             assert (q.row_sum_min, q.row_sum_max, q.rows_off_1e6, q.rows_off_1e3) == (None, None, 0, 0)

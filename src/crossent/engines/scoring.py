@@ -81,8 +81,9 @@ def score(batch: Batch, scoring: Scoring) -> Rows:
 
 
 def _with_loss(rows: Rows, loss: Floats, scoring: Scoring, counts: Mapping[str, int]) -> Rows:
-    """The rows with their headline loss; zeros and ones are counted before a floor hides them."""
-    zero, one = int(np.count_nonzero(np.isposinf(loss))), int(np.count_nonzero(loss == 0.0))
+    """The rows with their headline loss; labels given 0 or 1 are counted before a floor hides them."""
+    nats = rows.companions.get("log_loss", loss)
+    zero, one = int(np.count_nonzero(np.isposinf(nats))), int(np.count_nonzero(nats == 0.0))
     if scoring.floor is not None:
         loss = clip_loss(loss, scoring.floor)
     return replace(rows, loss=loss, counts={**counts, "label_zero": zero, "label_one": one})
