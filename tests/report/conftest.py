@@ -116,7 +116,7 @@ def tails(mean: float) -> Tails:
 def difference(model: str, reference: str, value: float, se: float | None, zeros: int = 0) -> Difference:
     """A paired difference with the test that belongs to it."""
     if se is None:
-        verdict = "infinite" if math.isinf(value) else "identical"
+        verdict = "identical" if value == 0 else "infinite"
         finite = 0.02 if zeros else None
         return Difference(
             model, reference, Estimate(value, se, DAYS), None, None, None, zeros, finite, verdict
