@@ -40,7 +40,7 @@ print(json.dumps([float(total / moments.rows) for total in sums]))
 DUCKDB = """
 import json, sys, duckdb
 database = duckdb.connect()
-database.execute(f"set threads={{sys.argv[2]}}")
+database.execute(f"set threads={{sys.argv[2]}}; set enable_progress_bar=false")
 sides = {{m: f"read_parquet('{{sys.argv[1]}}/{{m}}/**/*.parquet') {{m}}" for m in "ab"}}
 loss = "-ln(case when {{0}}.label = 1 then {{0}}.p_1::double else 1 - {{0}}.p_1::double end)"
 rows = f"select {{loss.format('a')}} as la, {{loss.format('b')}} as lb from {join}"
@@ -92,7 +92,8 @@ def measure(folder: Path, threads: int, rounds: int) -> dict[str, list[Measured]
         for name, code in codes.items()
     }
     runs = interleave(children, rounds)
-    means = [json.loads(run.stdout) for measured in runs.values() for run in measured if run.stdout]
+    answers = [run.stdout.splitlines()[-1] for name in runs if name != READ for run in runs[name]]
+    means = [json.loads(answer) for answer in answers]
     if not np.allclose(means, means[0], rtol=1e-9, atol=0.0):
         raise SystemExit(f"the contenders disagree: {means}")
     return runs
