@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -92,7 +93,11 @@ def _cannot_write(path: str) -> DataError:
 
 
 class Progress:
-    """A progress bar on stderr for work that takes longer than a second, where stderr is a terminal."""
+    """A progress bar on stderr for work that takes longer than a second, where stderr is a terminal.
+
+    It also sees to it that Ctrl-C ends the work: pyarrow drops a KeyboardInterrupt that comes while it looks
+    for pandas, so the signal is remembered and raised again with the next rows.
+    """
 
     def __init__(self, *, quiet: bool) -> None:
         self._shown = sys.stderr.isatty() and not quiet
@@ -103,6 +108,8 @@ class Progress:
         self._bar: Any = None
         self._task: Any = None
         self._lock = threading.Lock()
+        self._interrupted = False
+        self._handler: Any = None
 
     def start(self, total: int | None) -> None:
         """How many rows there are, where it is known."""
@@ -110,6 +117,8 @@ class Progress:
 
     def advance(self, rows: int) -> None:
         """Some rows are done."""
+        if self._interrupted:
+            raise KeyboardInterrupt
         with self._lock:
             self._rows += rows
             if not self._shown or time.monotonic() - self._begun < PATIENCE:
@@ -141,7 +150,13 @@ class Progress:
         self._task = self._bar.add_task("", total=self._total, speed="")
         self._bar.start()
 
+    def _interrupt(self, *_: object) -> None:
+        self._interrupted = True
+        raise KeyboardInterrupt
+
     def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
     def __exit__(
@@ -149,3 +164,7 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+        if self._interrupted and error is None:
+            raise KeyboardInterrupt

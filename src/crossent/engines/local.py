@@ -75,6 +75,10 @@ def run(
         thread.start()
     try:
         work(states[0])
+    except BaseException as error:
+        # an interrupt between two items: without this the other threads would read to the end
+        stream.fail(0, error)
+        raise
     finally:
         for thread in others:
             thread.join()
