@@ -742,7 +742,8 @@ def test_interrupted_by_a_signal(put: Files) -> None:
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=10)
     assert (child.returncode, out) == (130, b"")
-    assert err.strip().startswith(b"interrupted") and b"Traceback" not in err
+    # a library may have dropped the first KeyboardInterrupt, and Python then says so
+    assert err.strip().endswith(b"interrupted: nothing was written")
     assert put.names() == before
 
 
