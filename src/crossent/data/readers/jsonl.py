@@ -39,8 +39,10 @@ class JsonLinesReader(FileReader):
     def __init__(self, path: Path) -> None:
         with translated(path):
             first = next(_blocks(path, INSPECTED_ROWS), [])
-        names = dict.fromkeys(name for row in first for name in row)
-        schema = pa.schema([pa.field(name, _inferred([row.get(name) for row in first])) for name in names])
+            names = dict.fromkeys(name for row in first for name in row)
+            schema = pa.schema(
+                [pa.field(name, _inferred([row.get(name) for row in first])) for name in names]
+            )
         super().__init__(path, schema, None)
 
     def batches(
@@ -138,14 +140,43 @@ def _column(block: Sequence[Row], field: pa.Field[Any], path: Path, first_row: i
 
 
 def _converted(values: list[Any], type_: pa.DataType) -> pa.Array[Any] | None:
-    """The values as that type, or None if one of them is of another; integers may stand for floats."""
-    if not pa.types.is_boolean(type_) and any(value is True or value is False for value in values):
-        return None
+    """The values as that type, or None if one of them is of another; 1 may stand for 1.0 and 1.0 for 1.
+
+    The values' own type is found first: told a type, pyarrow cuts 0.5 to 0. Even so it takes true for 1.0.
+    """
     try:
-        column: pa.Array[Any] = pa.array(values, type_)
+        column: pa.Array[Any] = pa.array(values)
+        if not _alike(column.type, type_) or (_is_number(_element(column.type)) and _booleans(values)):
+            return None
+        return column.cast(type_)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return None
-    return column
+
+
+def _booleans(values: list[Any]) -> bool:
+    """Whether true or false is among the values, or in a list among them."""
+    types = set(map(type, values))
+    return bool in types or (list in types and any(_booleans(value) for value in values if value))
+
+
+def _element(type_: pa.DataType) -> pa.DataType:
+    return _element(type_.value_type) if pa.types.is_list(type_) else type_
+
+
+def _alike(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether the types are the same but for integers and floats; what a cast would lose it refuses."""
+    if found == wanted or pa.types.is_null(found):
+        return True
+    if pa.types.is_list(found):
+        return bool(pa.types.is_list(wanted)) and _alike(found.value_type, wanted.value_type)
+    if pa.types.is_struct(found) and pa.types.is_struct(wanted):
+        names = {field.name for field in wanted}
+        return all(f.name in names and _alike(f.type, wanted.field(f.name).type) for f in found)
+    return _is_number(found) and _is_number(wanted)
+
+
+def _is_number(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_))
 
 
 def _syntax(path: Path, row: int, text: str, problem: str) -> DataError:
