@@ -99,8 +99,14 @@ def _in_pattern(pattern: str, wanted: Format | None) -> Iterator[Found]:
 def _in_folder(folder: Path, root: Path, wanted: Format | None) -> list[Found]:
     """Files of a known format, sorted by path; a name that starts with `.` or `_` is bookkeeping."""
     files = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        above = Path(parent).resolve()
+        folders[:] = [
+            name
+            for name in folders
+            # A link to a folder that it is in would be walked without end.
+            if not name.startswith((".", "_")) and not above.is_relative_to(Path(parent, name).resolve())
+        ]
         files += [Path(parent, name) for name in names if not name.startswith((".", "_"))]
     known = [path for path in sorted(files) if _matches(path, wanted)]
     if not known:
