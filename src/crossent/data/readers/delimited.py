@@ -18,7 +18,8 @@ from crossent.data.readers.text import TextBytes, compressed, encoding_error, is
 from crossent.errors import DataError
 
 BLOCK_BYTES = 1 << 20
-"""Read and parsed at a time; a row may not be longer."""
+BYTES_A_VALUE = 64
+"""Read and parsed at a time are the first, or the second for every column; a row may not be longer."""
 
 
 @register_reader("csv", compressed(".csv"))
@@ -58,10 +59,11 @@ class CsvReader(FileReader):
 
     def _blocks(self, raw: TextBytes, wanted: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
         """Batches as pyarrow parses them; its complaints become ours, with the place."""
+        size = max(BLOCK_BYTES, BYTES_A_VALUE * len(self.schema.names))
         try:
             yield from arrow_csv.open_csv(
-                io.BufferedReader(raw, BLOCK_BYTES),
-                read_options=arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
+                io.BufferedReader(raw, size),
+                read_options=arrow_csv.ReadOptions(use_threads=False, block_size=size),
                 parse_options=arrow_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
                 convert_options=arrow_csv.ConvertOptions(
                     include_columns=list(wanted),
@@ -72,7 +74,7 @@ class CsvReader(FileReader):
                 ),
             )
         except pa.ArrowInvalid as error:
-            fault = first_fault(self.path, self.delimiter, self.schema.names, wanted, BLOCK_BYTES)
+            fault = first_fault(self.path, self.delimiter, self.schema.names, wanted, size)
             if fault is None:
                 raise
             raise fault from error
