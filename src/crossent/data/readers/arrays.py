@@ -20,18 +20,24 @@ def table_of_arrays(arrays: Mapping[Any, object], name: str) -> pa.Table:
 
     Errors: `DataError` array-shape (dimensions, lengths), array-type (objects without a type, complex).
     """
+    if len({str(key) for key in arrays}) < len(arrays):
+        raise DataError(
+            "duplicate-column",
+            f"two of the names {list(arrays)} are the same as text",
+            file=name,
+            cure="rename one of them",
+        )
     values = {str(key): _plain(value, str(key), name) for key, value in arrays.items()}
     shapes = {key: _shape(value) for key, value in values.items()}
     classes = class_names_apart(shapes)
     check_lengths({key: shape for key, shape in shapes.items() if key != classes}, name)
-    names = class_list(values[classes]) if classes else None
-    fields, columns = [], []
-    for key, value in values.items():
-        if key != classes:
-            column = to_arrow(value, key, name) if isinstance(value, np.ndarray) else value
-            fields.append(column_field(key, column.type, names))
-            columns.append(column)
-    return pa.table(columns, schema=pa.schema(fields))
+    columns = {
+        key: to_arrow(value, key, name) if isinstance(value, np.ndarray) else value
+        for key, value in values.items()
+    }
+    names = class_list(columns.pop(classes), name) if classes else None
+    fields = [column_field(key, column.type, names) for key, column in columns.items()]
+    return pa.table(list(columns.values()), schema=pa.schema(fields))
 
 
 def class_names_apart(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
@@ -46,6 +52,8 @@ def check_lengths(shapes: Mapping[str, tuple[int, ...]], file: str) -> None:
     for key, shape in shapes.items():
         if len(shape) not in (1, 2):
             raise _shape_error(key, file, f"the array has {len(shape)} dimensions", shape)
+        if shape[1:] == (0,):
+            raise _shape_error(key, file, "the array has rows of no values", shape)
     rows = {key: shape[0] for key, shape in shapes.items()}
     first = next(iter(rows), None)
     for key, count in rows.items():
@@ -53,9 +61,11 @@ def check_lengths(shapes: Mapping[str, tuple[int, ...]], file: str) -> None:
             raise _shape_error(key, file, f"has {count} rows where {first} has {rows[first]}", shapes[key])
 
 
-def class_list(values: Any) -> list[object]:
-    """Class names as plain Python values."""
-    listed: list[object] = values.tolist() if isinstance(values, np.ndarray) else values.to_pylist()
+def class_list(values: Any, file: str) -> list[object]:
+    """Class names as plain Python values: text, numbers or booleans."""
+    listed: list[object] = values.to_pylist()
+    if not all(name is None or isinstance(name, str | int | float) for name in listed):
+        raise _type_error(CLASSES, file, f"class names are of type {values.type}")
     return listed
 
 
@@ -72,11 +82,12 @@ def to_arrow(array: np.ndarray[Any, Any], key: str, file: str) -> pa.Array[Any]:
     """
     type_ = column_type(array.dtype, key, file)
     flat = np.ascontiguousarray(array).reshape(-1)
-    if array.dtype.kind == "S":
-        flat = np.char.decode(flat, "utf-8")
-    wide = flat.astype(np.float32) if array.dtype.itemsize == 2 and array.dtype.kind == "f" else flat
-    native = wide.astype(wide.dtype.newbyteorder("="), copy=False)
-    column = pa.array(native, type_)
+    wide: Any = flat.astype(np.float32) if array.dtype == np.float16 else flat
+    try:
+        text = np.char.decode(wide, "utf-8") if array.dtype.kind == "S" else wide
+        column = pa.array(text.astype(text.dtype.newbyteorder("="), copy=False), type_)
+    except UnicodeError as error:
+        raise _type_error(key, file, f"some text is not UTF-8 ({error})") from error
     return column if array.ndim == 1 else pa.FixedSizeListArray.from_arrays(column, array.shape[1])
 
 
@@ -88,7 +99,10 @@ def column_type(dtype: np.dtype[Any], key: str, file: str) -> pa.DataType:
         return pa.float32()
     if dtype.kind == "O" or dtype.kind not in "biufmM" or dtype.itemsize > 8:
         raise _type_error(key, file, f"the array is of type {dtype}")
-    return pa.from_numpy_dtype(dtype.newbyteorder("="))
+    try:
+        return pa.from_numpy_dtype(dtype.newbyteorder("="))
+    except pa.ArrowNotImplementedError as error:  # days, hours or years
+        raise _type_error(key, file, f"the array is of type {dtype}") from error
 
 
 def _plain(value: Any, key: str, name: str) -> Any:

@@ -50,7 +50,11 @@ class NpzReader(FileReader):
             shapes = {name: header.shape for name, header in headers.items()}
             apart = arrays.class_names_apart(shapes)
             arrays.check_lengths({name: shape for name, shape in shapes.items() if name != apart}, file)
-            names = None if apart is None else _whole(archive, apart, headers[apart], file).to_pylist()
+            names = (
+                None
+                if apart is None
+                else arrays.class_list(_whole(archive, apart, headers[apart], file), file)
+            )
         columns = {name: header for name, header in headers.items() if name != apart}
         fields = [
             arrays.column_field(name, _type(name, header, file), names) for name, header in columns.items()
