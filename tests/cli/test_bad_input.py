@@ -748,7 +748,7 @@ def test_interrupted_by_a_signal(put: Files) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such device there")
-@pytest.mark.parametrize("form", ["--json", "--markdown", "--quiet"])
+@pytest.mark.parametrize("form", ["--json", "--quiet"])
 def test_standard_output_that_is_full(put: Files, form: str) -> None:
     put("one.csv", ONE)
     with Path("/dev/full").open("wb") as full:
@@ -763,7 +763,7 @@ def test_standard_output_that_is_full(put: Files, form: str) -> None:
     assert done.stderr.startswith(b"error: standard output: ") and done.stderr.endswith(b"[cannot-write]\n")
 
 
-@pytest.mark.parametrize("form", ["--json", "--markdown", "--quiet"])
+@pytest.mark.parametrize("form", ["--json", "--quiet"])
 def test_a_reader_that_goes_away(put: Files, form: str) -> None:
     put("one.csv", ONE)
     child = subprocess.Popen(
@@ -783,7 +783,7 @@ def test_a_reader_that_goes_away(put: Files, form: str) -> None:
 def test_terminals_that_know_few_signs(put: Files, encoding: str) -> None:
     put("größe.csv", changed(ONE, region=at(5, "Köln")))
     put("two.csv", TWO)
-    for form in ("--json", "--markdown", "--quiet"):
+    for form in ("--json", "--markdown"):
         done = subprocess.run(
             [*COMMAND, "select", "größe.csv", "two.csv", form],
             capture_output=True,
