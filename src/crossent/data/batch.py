@@ -31,8 +31,8 @@ MOST_LOSS = 1e100
 class Batch:
     """Rows of one model, valid once constructed.
 
-    `prediction` is (N, K) in the order of the evaluation's classes, or (N,) for shape "single" (probability of
-    class 1, the positive one) and "scalar" (log-probability of the label). It keeps float32 where the data has
+    `prediction` is (N, K) in the order of the evaluation's classes, or (N,) for shape "single" (probability
+    of the positive class) and "scalar" (log-probability of the label). It keeps float32 where the data has
     it; losses widen it.
     """
 
@@ -46,7 +46,9 @@ class Batch:
         return len(self.piece)
 
 
-def build(piece: Piece, layout: Layout, facts: Facts, order: Sequence[int] | None, options: ReadOptions) -> Batch:
+def build(
+    piece: Piece, layout: Layout, facts: Facts, order: Sequence[int] | None, options: ReadOptions
+) -> Batch:
     """The batch of a piece. `order[k]` is the position in the layout of the evaluation's class k."""
     if layout.shape == "list":
         prediction = _from_list(piece, layout, order)
@@ -83,7 +85,7 @@ def _floats(column: pa.Array, file: str, name: str) -> Numbers:
     if pa.types.is_float32(type_) or pa.types.is_float64(type_):
         return cast(Numbers, column.to_numpy(zero_copy_only=True))
     if pa.types.is_float16(type_) or pa.types.is_integer(type_) or pa.types.is_decimal(type_):
-        return cast(Numbers, column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+        return cast(Numbers, column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
     raise DataError(
         "prediction-type",
         f"a prediction must be a number, this column is {type_}",
@@ -139,7 +141,9 @@ def _from_list(piece: Piece, layout: Layout, order: Sequence[int] | None) -> Num
     return matrix if order is None else np.ascontiguousarray(matrix[:, order])
 
 
-def _check(values: Numbers, piece: Piece, layout: Layout, order: Sequence[int] | None, tolerance: float) -> None:
+def _check(
+    values: Numbers, piece: Piece, layout: Layout, order: Sequence[int] | None, tolerance: float
+) -> None:
     """Raise where a number cannot be a prediction of its kind."""
     low, high = _allowed(layout.kind, tolerance)
     if layout.kind == "logits":
@@ -148,7 +152,8 @@ def _check(values: Numbers, piece: Piece, layout: Layout, order: Sequence[int] |
     least, most = float(values.min()), float(values.max())
     if low <= least and most <= high:
         return
-    bad = ~((values >= low) & (values <= high))
+    # float64 bounds: float32 would round 1.001 up and 1e100 to infinity
+    bad = ~((values >= np.float64(low)) & (values <= np.float64(high)))
     if layout.kind != "probs":
         bad &= values != -np.inf
         if not bad.any():

@@ -70,7 +70,7 @@ class Classes:
 
 
 def other_class(positive: str, source: Source, label: str, where: Sequence[tuple[str, str]]) -> str:
-    """The name of the class that a single column does not name: the first label that is not the positive one."""
+    """The class that a single column does not name: the first label that is not the positive one."""
     type_ = value_type(source.schema.field(label).type)
     if pa.types.is_boolean(type_):
         opposite = {"1": "0", "0": "1", "true": "false", "false": "true", "True": "False", "False": "True"}
@@ -99,7 +99,9 @@ def facts_of(piece: Piece, layout: Layout, options: ReadOptions, classes: Classe
         labels,
         label_text,
         _weight(piece, options.weight),
-        None if cluster is None else keyed(_no_nulls(piece, cluster, "null-cluster", "the cluster is missing")),
+        None
+        if cluster is None
+        else keyed(_no_nulls(piece, cluster, "null-cluster", "the cluster is missing")),
         tuple(keyed(piece.table.column(g)) for g in options.groups),
         _bytes(piece, options.bytes),
         None if layout.id is None else _no_nulls(piece, layout.id, "null-id", "the row id is missing"),
@@ -108,10 +110,11 @@ def facts_of(piece: Piece, layout: Layout, options: ReadOptions, classes: Classe
 
 def _no_nulls(piece: Piece, name: str, slug: str, problem: str, nan_too: bool = True) -> pa.Array:
     column = piece.table.column(name)
-    missing = column.is_null(nan_is_null=True) if nan_too and pa.types.is_floating(column.type) else None
-    count = column.null_count if missing is None else missing.true_count
+    # looks inside dictionaries too, which null_count does not
+    missing = column.is_null(nan_is_null=nan_too)
+    count = missing.true_count
     if count:
-        mask = (column.is_null() if missing is None else missing).to_numpy(zero_copy_only=False)
+        mask = missing.to_numpy(zero_copy_only=False)
         raise DataError(
             slug,
             problem,
@@ -126,7 +129,7 @@ def _no_nulls(piece: Piece, name: str, slug: str, problem: str, nan_too: bool = 
 def _numbers(piece: Piece, name: str) -> Floats:
     column = _no_nulls(piece, name, "null-number", "the number is missing", nan_too=False)
     try:
-        numbers: Floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        numbers: Floats = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         row = next((i for i in range(len(column)) if not _is_number(column[i : i + 1])), 0)
         raise DataError(
@@ -143,7 +146,7 @@ def _numbers(piece: Piece, name: str) -> Floats:
 
 def _is_number(column: pa.Array) -> bool:
     try:
-        column.cast(pa.float64())
+        column.cast(pa.float64(), safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return False
     return True

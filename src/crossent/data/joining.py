@@ -35,7 +35,9 @@ _ID_ROWS = 1 << 17
 
 def places_of(model: Model, piece: Piece) -> NDArray[np.int64]:
     """File and row number of each row of a piece."""
-    numbers = np.arange(piece.first_row, piece.first_row + len(piece)) if piece.numbers is None else piece.numbers
+    numbers = (
+        np.arange(piece.first_row, piece.first_row + len(piece)) if piece.numbers is None else piece.numbers
+    )
     return numbers + place(model.file_number(piece.file), 0)
 
 
@@ -58,7 +60,6 @@ def _id_partitions(
         records["hi"], records["lo"] = keys["hi"], keys["lo"]
         records["at"] = places_of(model, piece)
         partitions.write(records)
-    partitions.close()
     return partitions
 
 
@@ -70,22 +71,23 @@ def estimated_rows(model: Model) -> int:
 def check_unique(model: Model, where: Sequence[tuple[str, str]], folder: Path, memory: int) -> None:
     """DataError if a row id of the model occurs twice."""
     count = partitions_for(estimated_rows(model) * ID_RECORD.itemsize, memory)
-    partitions = _id_partitions(model, "unique", where, folder, count)
-    twice: list[int] = []
+    _no_duplicates(model, _id_partitions(model, "unique", where, folder, count), 0)
+
+
+def _no_duplicates(model: Model, partitions: Partitions, first: int) -> None:
+    """DataError if ids are repeated in the partitions from the first one on."""
     total = 0
-    for index in range(count):
+    places: list[int] = []
+    for index in range(first, partitions.count):
         records = partitions.read(index)
         again = repeated(records)
         total += int(again.sum())
-        twice.extend(records["at"][again][:EXAMPLES].tolist())
+        places = sorted([*places, *records["at"][again].tolist()])[:EXAMPLES]
         partitions.discard(index)
-    if total:
-        raise _duplicates(model, total, twice)
-
-
-def _duplicates(model: Model, total: int, places: Sequence[int]) -> DataError:
-    file, row = file_and_row(min(places))
-    return DataError(
+    if not total:
+        return
+    file, row = file_and_row(places[0])
+    raise DataError(
         "duplicate-ids",
         f"{total} rows repeat a row id, such as {', '.join(ids_at(model, places))}",
         file=model.source.files[file].path,
@@ -175,10 +177,9 @@ def joined(models: Sequence[Model], parts: Sequence[Partitions]) -> Iterator[tup
     lacking = [_Lacking() for _ in models]
     for index in range(parts[0].count):
         records = tuple(p.read(index) for p in parts)
-        for model, mine in zip(models, records, strict=True):
-            again = repeated(mine)
-            if again.any():
-                raise _duplicates(model, int(again.sum()), mine["at"][again].tolist())
+        for model, part, mine in zip(models, parts, records, strict=True):
+            if repeated(mine).any():
+                _no_duplicates(model, part, index)
         if all(np.array_equal(keys_only(r), keys_only(records[0])) for r in records[1:]):
             _same_facts(models, records)
             yield records
@@ -194,7 +195,8 @@ def joined(models: Sequence[Model], parts: Sequence[Partitions]) -> Iterator[tup
 
 def _missing(models: Sequence[Model], lacking: Sequence[_Lacking]) -> DataError:
     parts = [
-        f"{found.total} rows of {model.name} are not in every other file (ids {', '.join(ids_at(model, found.places))})"
+        f"{found.total} rows of {model.name} are not in every other file "
+        f"(ids {', '.join(ids_at(model, found.places))})"
         for model, found in zip(models, lacking, strict=True)
         if found.total
     ]
@@ -202,8 +204,8 @@ def _missing(models: Sequence[Model], lacking: Sequence[_Lacking]) -> DataError:
         "rows-differ",
         "; ".join(parts),
         file=", ".join(m.source.name for m in models),
-        cure="judge all models on the same rows; --on-missing=intersect compares those that all have and says so; "
-        "where rows cannot correspond, such as tokens of two tokenizers, name what can with --unit",
+        cure="judge all models on the same rows; --on-missing=intersect compares those that all have and "
+        "says so; where rows cannot correspond, such as tokens of two tokenizers, name what can with --unit",
     )
 
 

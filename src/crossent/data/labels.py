@@ -76,7 +76,7 @@ def natural_order(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _is_number(text: str) -> bool:
-    return text.lstrip("-").isdecimal() and text.isascii()
+    return text.removeprefix("-").isdecimal() and text.isascii()
 
 
 class ClassLookup:

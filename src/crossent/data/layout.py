@@ -55,7 +55,11 @@ class Layout:
     def described(self) -> str:
         """In words, for the output."""
         if self.shape == "columns":
-            shown = self.predictions if len(self.predictions) <= 6 else (*self.predictions[:3], "…", self.predictions[-1])
+            shown = (
+                self.predictions
+                if len(self.predictions) <= 6
+                else (*self.predictions[:3], "…", self.predictions[-1])
+            )
             return f"{len(self.predictions)} columns: {', '.join(shown)}"
         if self.shape == "single":
             return f"column {self.predictions[0]}, the probability of {(self.classes or ('?',))[0]}"
@@ -104,8 +108,8 @@ def understand(source: Source, options: ReadOptions) -> Layout:
 def common_classes(layouts: Sequence[Layout], sources: Sequence[Source]) -> tuple[str, ...] | None:
     """The classes of all models: the columns' order where all agree, else natural order; None for tokens.
 
-    Where all have a single column this is the positive class alone; single-column layouts fit any other layout
-    of two classes.
+    Where all have a single column this is the positive class alone; single-column layouts fit any other
+    layout of two classes.
     """
     if all(layout.shape == "scalar" for layout in layouts):
         return None
@@ -214,7 +218,9 @@ def _named(source: Source, wanted: str | None, usual: Sequence[str], role: str) 
     return found[0] if found else None
 
 
-def _predictions(source: Source, options: ReadOptions, used: set[str | None]) -> tuple[str, str, tuple[str, ...]]:
+def _predictions(
+    source: Source, options: ReadOptions, used: set[str | None]
+) -> tuple[str, str, tuple[str, ...]]:
     """(kind, shape, columns) of the predictions."""
     free = [f for f in source.schema if f.name not in used]
     if options.prob is not None:
@@ -241,9 +247,10 @@ def _predictions(source: Source, options: ReadOptions, used: set[str | None]) ->
             file=source.name,
             cure="name the columns p_<class>, or say where they are with --prob or --prefix and --kind",
         )
+    several = "; ".join(f"{k} in {_shown(c)}" for k, _, c in candidates)
     raise UsageError(
         "which-prediction",
-        f"{source.name} has several predictions: {'; '.join(f'{k} in {_shown(c)}' for k, _, c in candidates)}",
+        f"{source.name} has several predictions: {several}",
         cure="choose one with --kind, --prefix or --prob",
     )
 
@@ -327,7 +334,8 @@ def _list_classes(source: Source, options: ReadOptions, column: str) -> tuple[st
             "nothing says which class each entry of the list is",
             file=source.name,
             column=column,
-            cure=f"pass --classes with the names in the order of the list, such as --classes 0..{(size or 10) - 1}",
+            cure="pass --classes with the names in the order of the list, "
+            f"such as --classes 0..{(size or 10) - 1}",
         )
     if size is not None and size != len(declared):
         raise DataError(
@@ -364,7 +372,9 @@ def _metadata_classes(
 
 
 def _is_list(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_))
+    return bool(
+        pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
+    )
 
 
 def _number_type(type_: pa.DataType) -> pa.DataType:

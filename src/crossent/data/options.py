@@ -8,6 +8,7 @@ from crossent.errors import UsageError
 
 LABEL_NAMES = ("label", "y_true", "y", "target")
 ID_NAMES = ("row_id", "id")
+KINDS = ("probs", "logits", "log_probs", "label_logprob")
 MOST_CLASSES = 10_000_000
 """Ten times the largest vocabularies; more is a slip of the pen."""
 
@@ -16,8 +17,8 @@ MOST_CLASSES = 10_000_000
 class ReadOptions:
     """Which columns mean what, and which choices were made about faults.
 
-    Only the label and the row id have default names (`LABEL_NAMES`, `ID_NAMES`); everything else has an effect
-    only when named. Kinds are declared here or by column names, never guessed from values.
+    Only the label and the row id have default names (`LABEL_NAMES`, `ID_NAMES`); everything else has an
+    effect only when named. Kinds are declared here or by column names, never guessed from values.
     """
 
     label: str | None = None
@@ -42,11 +43,27 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         if self.on_missing not in ("error", "intersect"):
-            raise UsageError("bad-option", f"on_missing is {self.on_missing!r}", cure="use error or intersect")
+            raise UsageError(
+                "bad-option", f"on_missing is {self.on_missing!r}", cure="use error or intersect"
+            )
         if self.unknown_label not in ("error", "zero"):
-            raise UsageError("bad-option", f"unknown_label is {self.unknown_label!r}", cure="use error or zero")
+            raise UsageError(
+                "bad-option", f"unknown_label is {self.unknown_label!r}", cure="use error or zero"
+            )
+        if self.kind not in (None, *KINDS):
+            raise UsageError("bad-option", f"kind is {self.kind!r}", cure=f"use {', '.join(KINDS)}")
+        if not 0.0 <= self.tolerance < 0.5:
+            raise UsageError(
+                "bad-option", f"tolerance is {self.tolerance}", cure="use a number from 0 to 0.5"
+            )
+        if self.classes is not None and len(set(self.classes)) < max(1, len(self.classes)):
+            raise UsageError(
+                "bad-option", "classes are none, or one is named twice", cure="name each class once"
+            )
         if self.prefix == "":
-            raise UsageError("bad-option", "the prefix is empty", cure="say what the prediction columns begin with")
+            raise UsageError(
+                "bad-option", "the prefix is empty", cure="say what the prediction columns begin with"
+            )
         if self.floor is not None and not 0.0 < self.floor < 0.5:
             raise UsageError("bad-option", f"floor is {self.floor}", cure="use a number between 0 and 0.5")
         if self.unit is not None and self.cluster not in (None, self.unit):
@@ -82,10 +99,14 @@ def parse_classes(text: str) -> tuple[str, ...]:
         count = int(last) - int(first) + 1
         if not 0 < count <= MOST_CLASSES:
             raise UsageError(
-                "bad-option", f"classes {text!r} are {max(count, 0)}", cure=f"name between 1 and {MOST_CLASSES}"
+                "bad-option",
+                f"classes {text!r} are {max(count, 0)}",
+                cure=f"name between 1 and {MOST_CLASSES}",
             )
         return tuple(str(i) for i in range(int(first), int(last) + 1))
     names = tuple(name.strip() for name in text.split(","))
     if len(set(names)) < len(names) or "" in names:
-        raise UsageError("bad-option", f"classes {text!r} has empty or repeated names", cure="name each class once")
+        raise UsageError(
+            "bad-option", f"classes {text!r} has empty or repeated names", cure="name each class once"
+        )
     return names

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from crossent.data.labels import key_text
+from crossent.data.labels import key_text, keyed
 from crossent.data.layout import Layout
 from crossent.data.readers.contract import Chunk, Source
 from crossent.errors import DataError
@@ -68,11 +68,9 @@ def selected(chunk: Chunk, where: Sequence[tuple[str, str]]) -> Piece:
 
 
 def _equals(column: pa.Array, value: str) -> Keep:
-    encoded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column)
-    wanted = [i for i, v in enumerate(encoded.dictionary.to_pylist()) if key_text(v) == value]
-    mask = pc.is_in(encoded.indices, value_set=pa.array(wanted, encoded.indices.type))
-    result: Keep = mask.to_numpy(zero_copy_only=False)
-    return result
+    keys = keyed(column)
+    mask: Keep = keys.codes == (keys.values.index(value) if value in keys.values else -1)
+    return mask
 
 
 def values_of(source: Source, column: str, limit: int = 10) -> list[str]:
@@ -88,11 +86,14 @@ def values_of(source: Source, column: str, limit: int = 10) -> list[str]:
 def no_rows(source: Source, where: Sequence[tuple[str, str]]) -> DataError:
     """The error for a source of which no row is left."""
     if not where:
-        return DataError("no-rows", "there are no rows", file=source.name, cure="check that the file was written")
-    column, value = where[-1]
+        return DataError(
+            "no-rows", "there are no rows", file=source.name, cure="check that the file was written"
+        )
+    column = where[-1][0]
+    wanted = " and ".join(f"{c}={v}" for c, v in where)
     return DataError(
         "no-rows",
-        f"no row has {' and '.join(f'{c}={v}' for c, v in where)}; {column} has {', '.join(values_of(source, column))}",
+        f"no row has {wanted}; {column} has {', '.join(values_of(source, column))}",
         file=source.name,
         cure="check --where",
     )

@@ -26,7 +26,7 @@ from crossent.errors import DataError
 
 Progress = Callable[[int], None]
 
-# 16 MiB of float64 a batch of all models, at most 2**16 rows: larger ones leave the cache, smaller ones cost calls
+# 16 MiB of float64 a batch of all models, at most 2**16 rows: larger ones leave the cache, smaller cost calls
 BATCH_NUMBERS = 1 << 21
 BATCH_ROWS = 1 << 16
 
@@ -123,11 +123,13 @@ def side_by_side(job: Job, folder: Path) -> State:
 
 
 def _shared_facts(job: Job, aligned: Aligned) -> list[Facts]:
-    """The facts of each model's piece; those whose columns equal the first model's are not worked out again."""
+    """The facts of each model's piece; where its columns equal the first model's, those are taken."""
     first = job.facts(job.models[0], aligned.pieces[0])
     facts = [first]
     for model, piece in zip(job.models[1:], aligned.pieces[1:], strict=True):
-        facts.append(first if _same_columns(job, model, piece, aligned.pieces[0]) else job.facts(model, piece))
+        facts.append(
+            first if _same_columns(job, model, piece, aligned.pieces[0]) else job.facts(model, piece)
+        )
     return facts
 
 
@@ -192,8 +194,9 @@ def _score_to_disk(job: Job, state: State, model: Model, partitions: Partitions)
         job.progress(len(piece))
 
     stream = model.stream(job.options.where, job.batch_rows([model]))
-    state.merge(merged(run(stream, lambda: job.new_state([[m.name for m in job.models]]), update, job.threads)))
-    partitions.close()
+    state.merge(
+        merged(run(stream, lambda: job.new_state([[m.name for m in job.models]]), update, job.threads))
+    )
 
 
 def _records(model: Model, piece: Piece, facts: Facts, rows: Rows) -> Records:
@@ -232,7 +235,9 @@ def accumulate(job: Job, folder: Path, restarted: Callable[[], None]) -> State:
 
 
 def _cannot_pair(job: Job) -> DataError:
-    rows = ", ".join(f"{m.source.rows if m.source.rows is not None else '?'} in {m.source.name}" for m in job.models)
+    rows = ", ".join(
+        f"{m.source.rows if m.source.rows is not None else '?'} in {m.source.name}" for m in job.models
+    )
     return DataError(
         "lengths-differ",
         f"different numbers of rows ({rows}): without row ids, rows are paired by position",
