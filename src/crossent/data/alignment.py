@@ -49,7 +49,11 @@ class Model:
             raise no_rows(self.source, where)
 
     def _kept(self, piece: Piece) -> Keep:
-        numbers = np.arange(piece.first_row, piece.first_row + len(piece)) if piece.numbers is None else piece.numbers
+        numbers = (
+            np.arange(piece.first_row, piece.first_row + len(piece))
+            if piece.numbers is None
+            else piece.numbers
+        )
         kept: Keep = ~np.isin(numbers, self.left_out[piece.file])
         return kept
 
@@ -59,7 +63,7 @@ class Model:
 
 
 class OrderDiffers(Exception):
-    """Row ids do not run in the same order (or not all are there): not an error yet, but no case for a zip."""
+    """Row ids do not run in the same order (or not all are there): no error yet, but no zip either."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def zipped(models: Sequence[Model], where: Sequence[tuple[str, str]], batch_rows
 
 
 def check_same_rows(models: Sequence[Model], aligned: Aligned, facts: Sequence[Facts]) -> None:
-    """That batches hold the same rows: OrderDiffers for other ids, DataError for other facts of the same row."""
+    """That batches hold the same rows: OrderDiffers for other ids, DataError for other facts of a row."""
     first = facts[0]
     for model, piece, other in zip(models[1:], aligned.pieces[1:], facts[1:], strict=True):
         if other is first:
@@ -108,7 +112,9 @@ def check_same_rows(models: Sequence[Model], aligned: Aligned, facts: Sequence[F
             named = np.array(mine.values, object)[mine.codes] != np.array(theirs.values, object)[theirs.codes]
             if named.any():
                 row = piece.row(int(np.flatnonzero(named)[0]))
-                fact_mismatch(models[0], model, "cluster" if mine is first.cluster else "groups", piece.file, row)
+                fact_mismatch(
+                    models[0], model, "cluster" if mine is first.cluster else "groups", piece.file, row
+                )
 
 
 def _same_labels(first_model: Model, model: Model, piece: Piece, first: Facts, other: Facts) -> None:
@@ -125,8 +131,8 @@ def _same_labels(first_model: Model, model: Model, piece: Piece, first: Facts, o
     if first.ids is None:
         raise DataError(
             "labels-differ",
-            f"label {_label(other, row)} where {first_model.name} has {_label(first, row)}: without row ids, rows are "
-            "paired by position, and the rows are not the same or not in the same order",
+            f"label {_label(other, row)} where {first_model.name} has {_label(first, row)}: without row ids, "
+            "rows are paired by position, and the rows are not the same or not in the same order",
             file=piece.file,
             row=piece.row(row),
             cure="write a row_id column into every file",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,8 @@ from crossent.errors import DataError
 KEY = np.dtype([("hi", "<u8"), ("lo", "<u8")])
 Keys = NDArray[np.void]
 
+_WORDS = {True: "numbers", False: "text"}
+
 
 @dataclass(frozen=True)
 class IdType:
@@ -34,7 +37,9 @@ def common_id_type(layouts: Sequence[Layout], sources: Sequence[Source]) -> IdTy
     Raises DataError where only some models have ids, or some have numbers and others text. Text formats have
     no types: their ids are numbers where another model's are.
     """
-    with_id = [(layout, source) for layout, source in zip(layouts, sources, strict=True) if layout.id is not None]
+    with_id = [
+        (layout, source) for layout, source in zip(layouts, sources, strict=True) if layout.id is not None
+    ]
     if not with_id:
         return None
     if len(with_id) < len(layouts):
@@ -53,7 +58,7 @@ def common_id_type(layouts: Sequence[Layout], sources: Sequence[Source]) -> IdTy
         if other != whole:
             raise DataError(
                 "id-types-differ",
-                f"row ids are {'numbers' if other else 'text'} here and {'numbers' if whole else 'text'} in {first.name}",
+                f"row ids are {_WORDS[other]} here and {_WORDS[whole]} in {first.name}",
                 file=source.name,
                 cure="write the same type of row id in every file",
             )
@@ -116,4 +121,4 @@ def strictly_increasing(runs: Sequence[Run]) -> bool:
     ordered = sorted(runs, key=lambda r: r.number)
     inside = all(r.increasing for r in ordered)
     # int against int or str against str: one type for all models
-    return inside and all(a.last < b.first for a, b in zip(ordered, ordered[1:], strict=False))  # type: ignore[operator]
+    return inside and all(a.last < b.first for a, b in pairwise(ordered))  # type: ignore[operator]

@@ -41,7 +41,9 @@ class SliceSums:
         c = Fraction(center)
         square = Fraction(self.weight2_loss2) - 2 * c * Fraction(self.weight2_loss)
         residuals = square + c * c * Fraction(self.weight2)
-        return residuals if residuals > Fraction(self.rounding) * Fraction(self.weight2_loss2) else Fraction(0)
+        return (
+            residuals if residuals > Fraction(self.rounding) * Fraction(self.weight2_loss2) else Fraction(0)
+        )
 
 
 def linearised_variance(squares: Fraction, units: int, exposure: Number) -> float:
