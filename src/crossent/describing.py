@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
+from crossent import losses
 from crossent.accumulators.clusters import LOSS, Clusters
 from crossent.accumulators.floors import FLOORS
 from crossent.accumulators.quality import Quality
@@ -67,6 +68,7 @@ class Describer:
         iid = self._single(row_summary(moments), name)
         clustered = self._clustered(name, WEIGHT_OF_ROWS)
         n_infinite = int(moments.infinite[index, index])
+        in_nats = losses.get(evaluation.setup.loss).unit == "nats"
         worst = cast(WorstRows, evaluation.accumulated(name, "worst"))
         slices = self._slices(name)
         classes = self._class_slices(slices)
@@ -78,8 +80,8 @@ class Describer:
             loss_clustered=clustered,
             n_infinite=n_infinite,
             mean_of_finite=moments.finite_mean(index) if n_infinite else None,
-            bits=iid.value / LN2,
-            perplexity=_exp(iid.value),
+            bits=iid.value / LN2 if in_nats else None,
+            perplexity=_exp(iid.value) if in_nats else None,
             bits_per_byte=self._bits_per_byte(name),
             companions=self._companions(name),
             floors=self._floors(name),

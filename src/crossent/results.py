@@ -202,10 +202,10 @@ class ModelResult:
     """Rows with infinite loss."""
     mean_of_finite: float | None
     """Mean over the rows with finite loss; None when all are finite. Never used to rank."""
-    bits: float
-    """The mean loss with logarithms to base 2."""
-    perplexity: float
-    """exp of the mean loss in nats."""
+    bits: float | None
+    """The mean loss with logarithms to base 2; None for a loss that is not in nats."""
+    perplexity: float | None
+    """exp of the mean loss in nats; None for a loss that is not in nats."""
     bits_per_byte: Estimate | None
     """Σ loss in bits / Σ bytes; None where no bytes are named."""
     companions: tuple[tuple[str, Estimate], ...]

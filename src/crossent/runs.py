@@ -192,6 +192,8 @@ def _job(
             )
     if options.floor is not None and loss.name != "log_loss":
         raise UsageError("bad-option", f"a floor has no meaning for {loss.title}", cure="leave --floor out")
+    if options.bytes is not None and loss.unit != "nats":
+        raise UsageError("bad-option", f"{loss.title} per byte has no meaning", cure="leave --bytes out")
     others = [c for c in COMPANIONS if c != loss.name] if classes is not None else []
     scorings = {m.name: _scoring(m, loss, others, classes, options) for m in models}
     spec = Spec(

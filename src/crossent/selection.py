@@ -128,7 +128,9 @@ def _unit(describer: Describer, unit: str) -> str:
     setup = describer.evaluation.setup
     if setup.unit_column is None:
         return unit
-    return "bits per byte" if setup.bytes_column else f"{unit} per {setup.unit_column}"
+    if setup.bytes_column:
+        return "bits per byte"
+    return f"{'points' if unit == '1' else unit} per {setup.unit_column}"
 
 
 def _ranking(evaluation: Evaluation, summary: LossSummary) -> list[tuple[str, int]]:

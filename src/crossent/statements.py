@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from crossent.results import ModelResult, Results
 from crossent.statistics.estimates import Estimate
 from crossent.statistics.paired import Difference
-from crossent.wording import count, p_value, plain, signed, with_error
+from crossent.wording import confidence, count, p_value, plain, signed, things, with_error
 
 SHOWN = 4
 """Models named in one sentence; the others are counted."""
@@ -37,7 +37,7 @@ def gate_sentence(difference: Difference, failed: bool, level: float) -> str:
         if difference.detectable is None
         else f"; a difference of {plain(difference.detectable)} would have shown"
     )
-    return f"{names}: not shown to be worse at {plain(100 * level, 0)} %, {amount}{detectable}."
+    return f"{names}: not shown to be worse at {confidence(level)}, {amount}{detectable}."
 
 
 def _p(difference: Difference) -> str:
@@ -71,7 +71,7 @@ def _one_model(results: Results) -> Iterable[str]:
     else:
         yield (
             f"{model.name} has a {results.loss_title} of {with_error(model.loss)}{_unit(results)}"
-            f" on {count(results.data.rows)} rows{_scatter(results)}."
+            f" on {things(results.data.rows, 'row')}{_scatter(results)}."
         )
     for skill in model.skill:
         if math.isfinite(skill.skill.value):
@@ -108,7 +108,8 @@ def _several_models(results: Results) -> Iterable[str]:
 
 def _best(results: Results, finite: Sequence[ModelResult]) -> str:
     best = finite[0]
-    title = results.loss_title if results.unit == "nats" else f"{results.loss_title} in {results.unit}"
+    usual = results.unit in ("nats", "1")
+    title = results.loss_title if usual else f"{results.loss_title} in {results.unit}"
     places = _places(results)
     loss, se = plain(best.loss.value, places), best.loss.se
     amount = loss if se is None else f"{loss} ± {plain(se, places)}"
@@ -134,9 +135,9 @@ def _apart(results: Results, finite: Sequence[ModelResult]) -> str:
     worse = [d for d in results.comparison.differences if d.verdict == "worse"]
     if not worse:
         return ""
-    level = plain(100 * results.comparison.level, 0)
+    level = confidence(results.comparison.level)
     verb = "is" if len(worse) == 1 else "are"
-    return f"{_amounts(results, worse)} {verb} worse at {level} % (paired, Holm-adjusted)."
+    return f"{_amounts(results, worse)} {verb} worse at {level} (paired, Holm-adjusted)."
 
 
 def _amounts(results: Results, differences: Sequence[Difference]) -> str:

@@ -11,7 +11,7 @@ import pytest
 from crossent import UsageError, select
 from crossent.api import Report
 
-from .plain import FLOORS, Design, Figure, Plain, detectable, draw, holm, t_test, times
+from .plain import FLOORS, Design, Figure, Plain, detectable, draw, holm, ratio, t_test, times, totals
 
 LN2 = math.log(2.0)
 LEVEL = 0.9
@@ -38,8 +38,8 @@ def designs() -> dict[str, Plain]:
         "two classes": Plain(draw(14, classes=BINARY, zeros=0.05), weighted=True),
         "twenty classes": Plain(draw(15, classes=[f"c{k:02d}" for k in range(20)], rows=150), clustered=True),
         "three rows": Plain(draw(16, rows=3), clustered=False),
-        "tiny weights": Plain(scaled(draw(17), 1e-150), weighted=True, clustered=True),
-        "huge weights": Plain(scaled(draw(18), 1e120), weighted=True),
+        "tiny weights": Plain(scaled(draw(17), 1e-45), weighted=True, clustered=True),
+        "huge weights": Plain(scaled(draw(18), 1e45), weighted=True),
     }
     return named
 
@@ -91,8 +91,10 @@ def test_losses(case) -> None:
             assert model.loss_clustered is None
         assert model.n_infinite == np.isinf(losses[plain.counted]).sum()
         assert model.mean_of_finite == close(plain.finite_mean(losses))
-        assert model.bits == close(plain.by_rows(losses).value / LN2)
-        assert model.perplexity == close(math.exp(plain.by_rows(losses).value))
+        nats = plain.by_rows(losses).value
+        known = plain.loss == "log_loss"
+        assert model.bits == (close(nats / LN2) if known else None)
+        assert model.perplexity == (close(math.exp(nats)) if known else None)
         if plain.exposed:
             agree(model.bits_per_byte, plain.mean(losses, plain.design.bytes), 1 / LN2)
         else:
@@ -391,3 +393,28 @@ def test_at_most_twenty_worst_rows_are_shown_of_a_hundred_kept() -> None:
     assert [w.row for w in model.worst[above:]] == [str(i) for i in range(150, 170 - above)]
     shares = {what: share for what, _, share in model.tails.shares}
     assert shares["worst 100 rows"] == close(np.sort(nats)[-100:].sum() / nats.sum())
+
+
+@pytest.mark.parametrize("options", [{}, {"unit": "day"}, {"cluster": "day"}])
+def test_scores_are_not_divided_by_bytes(options: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="Brier score per byte") as error:
+        select(draw(35).tables(), loss="brier", bytes="size", **options)
+    assert error.value.slug == "bad-option"
+
+
+@pytest.mark.parametrize(
+    ("loss", "unit"), [("log_loss", "nats"), ("brier", "points"), ("zero_one", "points")]
+)
+def test_units_sum_what_their_rows_lose(loss: str, unit: str) -> None:
+    """Without bytes every unit counts the same, however many rows it has."""
+    plain = Plain(draw(36, zeros=0.1), loss=loss)
+    results = select(plain.design.tables(), loss=loss, unit="day").results
+    assert results.unit == f"{unit} per day"
+    assert f"in {unit} per day, " in results.statements[0]
+    for model in results.models:
+        sums = totals(plain.design.cluster, plain.rows(model.name))
+        agree(model.loss, ratio(sums, np.ones(len(sums))))
+    zeros = {n: int(np.isinf(plain.rows(n)).sum()) for n in plain.design.models}
+    for d in results.comparison.pairwise:
+        infinite = zeros[d.model] + zeros[d.reference]
+        assert (d.n_infinite, d.mean_of_finite) == (infinite, None)
