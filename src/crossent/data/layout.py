@@ -288,6 +288,12 @@ def _classes(
         return _list_classes(source, options, columns[0])
     prefixes = (options.prefix,) if options.prefix else PREFIXES[kind]
     names = tuple(_without_prefix(c, prefixes) for c in columns)
+    if len(set(names)) < len(names):
+        raise UsageError(
+            "which-prediction",
+            f"two columns of {source.name} are of one class: {_shown(columns)}",
+            cure="rename the column whose name is nothing but the prefix",
+        )
     if shape == "single":
         if kind != "probs":
             raise DataError(
