@@ -143,13 +143,16 @@ def _same_labels(first_model: Model, model: Model, piece: Piece, first: Facts, o
 
 def label_mismatch(first: Model, model: Model, file: str, row: int, found: str = "") -> NoReturn:
     """Raise: the same row has two labels."""
+    cure = "all models must be judged by the same labels: find out which file is right"
+    if model.layout.kind == "label_logprob":
+        cure = "tokens of two tokenizers do not correspond: pair what does, such as documents, with --unit"
     raise DataError(
         "labels-differ",
         f"not the label that {first.name} has for the same row id{found}",
         file=file,
         row=row,
         column=model.layout.label,
-        cure="all models must be judged by the same labels: find out which file is right",
+        cure=cure,
     )
 
 
