@@ -295,3 +295,24 @@ def test_half_a_character_as_a_key_is_an_error_of_ours(write):
 def test_blank_lines_and_empty_objects(open_text, read):
     source = open_text("x.jsonl", '\ufeff\n  \n{"p": 1}\n\t\n{}\n{"p": 2}')
     assert read(source, batch_rows=1).to_pydict() == {"p": [1, None, 2]}
+
+
+def test_objects_within_objects_lack_keys_but_have_no_others(open_text, read):
+    first, fewer, more = '{"p": {"a": 1, "b": "x"}}\n', '{"p": {"b": null}}\n', '{"p": {"c": 1}}\n'
+    source = open_text("x.jsonl", first + fewer)
+    assert read(source, batch_rows=1)["p"].to_pylist() == [{"a": 1, "b": "x"}, {"a": None, "b": None}]
+    error = fault(open_text, "x.jsonl", first * 1000 + more)
+    assert (error.slug, error.row, error.value) == ("jsonl-type", 1000, '{"c": 1}')
+
+
+@pytest.mark.parametrize("value", ["123456789012345678901234567890", "[1, true]", '{"a": "\\ud800"}'])
+def test_a_value_of_no_type_spoils_its_column_only(open_text, read, value):
+    content = f'{{"p": {value}, "y": 1}}\n'
+    assert read(open_text("x.jsonl", content), ["y"]).to_pydict() == {"y": [1]}
+    assert fault(open_text, "x.jsonl", content).value == value
+
+
+def test_a_line_too_long_to_hold_is_an_error(open_text, monkeypatch):
+    monkeypatch.setattr("crossent.data.readers.jsonl.LONGEST_LINE", 40)
+    assert open_text("x.jsonl", '{"p": "' + "a" * 30 + '"}\n').schema.names == ["p"]
+    assert fault(open_text, "x.jsonl", '{"p": 1}\n{"p": "' + "a" * 31 + '"}\n').row == 1
