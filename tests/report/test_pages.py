@@ -197,7 +197,7 @@ def test_wide_tables_long_cells_and_folded_tables() -> None:
         "left plain long"
     ]
     (folded,) = seen.all("details")
-    assert squeezed(next(folded.all("summary")).text()) == "Caption 1 rows"
+    assert squeezed(next(folded.all("summary")).text()) == "Caption 1 row"
     assert list(seen.all("dl")) == []
 
 
@@ -220,6 +220,8 @@ def test_remarks_and_what_is_not_drawn_stand_in_the_caption() -> None:
     assert [squeezed(n.text()) for n in only(histogram).all("span", "remark")] == [
         "not drawn: 2 rows with infinite loss"
     ]
+    one = replace(histogram, infinite=1)
+    assert next(only(one).all("span", "remark")).text() == "not drawn: 1 row with infinite loss"
     assert list(only(replace(histogram, infinite=0)).all("span", "remark")) == []
 
 

@@ -25,7 +25,7 @@ from crossent.report.blocks import (
     numbers_of,
 )
 from crossent.report.palette import LIGHT, model_colour
-from crossent.wording import clean
+from crossent.wording import clean, things
 
 Rows = Sequence[Mapping[str, object]]
 Layers = alt.LayerChart | alt.FacetChart
@@ -66,7 +66,8 @@ def describe(chart: Chart) -> str:
         HistogramChart: "Histogram",
         ReliabilityChart: "Reliability diagram",
     }[type(chart)]
-    return clean(f"{kind}: {chart.title}. Horizontal: {chart.axis}. {rows} values, listed in the table.")
+    shown = things(rows, "value")
+    return clean(f"{kind}: {chart.title}. Horizontal: {chart.axis}. {shown}, listed in the table.")
 
 
 def _intervals(chart: IntervalChart) -> Layers:

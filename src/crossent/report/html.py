@@ -25,7 +25,7 @@ from crossent.report.blocks import (
 from crossent.report.palette import css, model_colour
 from crossent.report.registry import build
 from crossent.results import Results
-from crossent.wording import clean
+from crossent.wording import clean, things
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -62,7 +62,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"exact": exact, "colour": model_colour}
-    environment.globals |= {"layout": layout, "numbers_of": numbers_of, "drawings": drawings}
+    environment.globals |= {
+        "layout": layout,
+        "numbers_of": numbers_of,
+        "drawings": drawings,
+        "things": things,
+    }
     return environment
 
 
