@@ -21,6 +21,14 @@ def read(text: str) -> float:
     return float(text.replace(",", "").replace("−", "-").replace("∞", "inf"))
 
 
+def read_together(text: str, between: str) -> tuple[float, float]:
+    """Two numbers that may share a power of ten: (1.0 ± 0.2)e−09."""
+    numbers, _, power = text.removeprefix("(").partition(")e")
+    first, second = numbers.split(between)
+    shift = f"e{int(read(power))}" if power else ""
+    return read(first + shift), read(second + shift)
+
+
 @settings(max_examples=100)
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e3))
 def test_value_and_error_are_rounded_to_the_same_place(value: float, se: float) -> None:
@@ -53,7 +61,51 @@ def test_a_number_alone_keeps_four_digits_and_never_shows_a_negative_zero(value:
         (wording.with_error(Estimate(0.25, 0.1, 9), sign=True), "+0.25 ± 0.10"),
         (wording.interval(Estimate(INF, None, 9), 0.95), "–"),
         (wording.interval(Estimate(-0.5, 0.1, 10**9), 0.95, sign=True), "−0.70 to −0.30"),
+        (wording.with_error(Estimate(INF, 0.5, 9)), "∞"),
+        (wording.with_error(Estimate(1.3872141260149853, 1.6e-17, 9)), "1.387 ± 1.6e−17"),
+        (wording.with_error(Estimate(0.0, 0.0, 9), sign=True), "0.0 ± 0"),
+        (wording.with_error(Estimate(1e-9, 2e-10, 9), sign=True), "(+1.00 ± 0.20)e−09"),
+        (wording.with_error(Estimate(-2e12, 3e10, 9)), "(−2.000 ± 0.030)e+12"),
+        (wording.with_error(Estimate(0.0, 1e-9, 9)), "(0.0 ± 1.0)e−09"),
+        (wording.interval(Estimate(1e-9, 2e-10, 10**9), 0.95), "(0.61 to 1.39)e−09"),
+        (wording.interval(Estimate(1.5, 1e-17, 9), 0.95), "1.500 to 1.500"),
+        (wording.interval(Estimate(1.5, 0.0, 9), 0.95), "–"),
+        (wording.interval(Estimate(1.5, 0.5, 1), 0.95), "–"),
         (wording.plain(-0.00001, 2), "0.00"),
+        (wording.plain(999_999_999.0), "999,999,999"),
+        (wording.plain(1e9), "1e+09"),
+        (wording.plain(1e-6), "0.000001000"),
+        (wording.plain(9.99999), "10.00"),
+        (wording.plain(-1e-300), "−1e−300"),
+        (wording.plain(2.5, 0), "2"),
+        (wording.signed(None), "–"),
+        (wording.signed(NAN), "–"),
+        (wording.signed(-INF), "−∞"),
+        (wording.p_value(0.000999), "< 0.001"),
+        (wording.p_value(0.001), "0.001"),
+        (wording.p_value(NAN), "–"),
+        (wording.percent(INF), "∞ %"),
+        (wording.percent(0.12345, 2), "12.35 %"),
+        (wording.percent(None), "–"),
+        (wording.probability(0.0005), "0.001"),
+        (wording.probability(0.00049), "4.9e−04"),
+        (wording.probability(-0.25), "−0.250"),
+        (wording.probability(NAN), "–"),
+        (wording.count(NAN), "–"),
+        (wording.count(INF), "∞"),
+        (wording.count(1_234_567.0), "1,234,567"),
+        (wording.count(0.0123456), "0.01235"),
+        (wording.byte_size(999), "999 B"),
+        (wording.byte_size(1000), "1.0 kB"),
+        (wording.byte_size(999_949), "999.9 kB"),
+        (wording.byte_size(999_999), "1.0 MB"),
+        (wording.byte_size(5e9), "5.0 GB"),
+        (wording.things(2, "class", "classes"), "2 classes"),
+        (wording.things(1, "class", "classes"), "1 class"),
+        (wording.things(1000, "row"), "1,000 rows"),
+        (wording.confidence(0.5), "50 %"),
+        (wording.confidence(0.999), "99.9 %"),
+        (wording.confidence(1 - 0.05), "95 %"),
         (wording.plain(1234567.0), "1,234,567"),
         (wording.plain(1e-9), "1e−09"),
         (wording.plain(NAN), "–"),
@@ -72,6 +124,40 @@ def test_a_number_alone_keeps_four_digits_and_never_shows_a_negative_zero(value:
 )
 def test_spellings(shown: str, expected: str) -> None:
     assert shown == expected
+
+
+@settings(max_examples=200)
+@given(
+    st.floats(1e-300, 1e300).flatmap(lambda se: st.tuples(st.floats(-1e300, 1e300), st.just(se)))
+    | st.tuples(st.floats(-1, 1), st.floats(1e-320, 1))
+)
+def test_estimates_of_any_size_are_short_and_true(pair: tuple[float, float]) -> None:
+    """Never a row of zeros: at most twelve digits, and each number right to the digits it shows."""
+    value, se = pair
+    text = wording.with_error(Estimate(value, se, 10))
+    shown, error = read_together(text, " ± ")
+    assert sum(c.isdigit() for c in text) <= 26
+    assert error == pytest.approx(se, rel=0.06)
+    assert abs(shown - value) <= max(0.06 * se, 5e-3 * abs(value) if se < 1e-5 * abs(value) else 0.0)
+    ends = wording.interval(Estimate(value, se, 10), 0.9)
+    low, high = read_together(ends, " to ")
+    assert low <= high and low == pytest.approx(value - 1.8331 * se, abs=0.06 * se + 5e-3 * abs(value))
+
+
+@settings(max_examples=100)
+@given(st.floats(1e-9, 1e9), st.floats(-1e9, 1e9))
+def test_the_sign_of_a_difference_is_shown_unless_it_is_undefined(size: float, value: float) -> None:
+    assert wording.signed(value).startswith("+" if value > 0 else "−" if value < 0 else "0")
+    assert wording.signed(-size) == wording.plain(-size) and wording.signed(size) == f"+{wording.plain(size)}"
+
+
+@given(st.integers(0, 10**18))
+def test_counts_and_sizes_read_back(n: int) -> None:
+    assert int(wording.count(n).replace(",", "")) == n or n > 2**53
+    number, unit = wording.byte_size(n).split()
+    scale = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[unit]
+    assert float(number) * scale == pytest.approx(n, rel=0.051, abs=0.5)
+    assert float(number) < 1000 or unit == "TB"
 
 
 @settings(max_examples=200)

@@ -113,7 +113,8 @@ def _schema(hint: Any) -> Schema:
     if get_origin(hint) is tuple and inner[-1] is Ellipsis:
         return {"type": "array", "items": _schema(inner[0])}
     if get_origin(hint) is tuple:
-        return {"type": "array", "prefixItems": [_schema(part) for part in inner], "items": False}
+        parts = [_schema(part) for part in inner]
+        return {"type": "array", "prefixItems": parts, "items": False, "minItems": len(parts)}
     raise TypeError(f"{hint} has no place in a result document")
 
 
