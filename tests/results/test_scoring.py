@@ -230,7 +230,7 @@ def test_logits_have_no_sum_and_are_never_renormalised() -> None:
 
 
 def test_rows_that_cannot_be_renormalised_are_counted() -> None:
-    p = np.array([[0.0, 0.0, 0.0], [2.0, 1.0, 1.0], [0.5, 0.25, 0.25]], np.float32) / 2
+    p = np.array([[0.0, 0.0, 0.0], [1.0, 0.5, 0.5], [0.5, 0.25, 0.25]], np.float32)
     rows = score(batch(p, np.array([1, 0, 0]), "probs"), scoring(renormalise=True))
     np.testing.assert_allclose(rows.loss, [INF, math.log(2), math.log(2)], rtol=1e-15)
     assert rows.counts["rows_without_sum"] == 1
@@ -254,7 +254,7 @@ def test_events(kind: str) -> None:
 
 
 def test_the_facts_of_a_row_pass_through() -> None:
-    p, labels = distributions(4)
+    p, labels = (part[:4] for part in distributions())
     more = {
         "weight": np.arange(4.0),
         "cluster": keyed(pa.array(["x", "x", "y", "y"])),
