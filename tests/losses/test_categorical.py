@@ -157,6 +157,28 @@ def test_minus_one_is_not_the_last_class(loss, kind, method):
     assert caught.value.row == 2
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint64])
+@pytest.mark.parametrize("method", METHODS[:2])
+@pytest.mark.parametrize(("loss", "kind"), [(v, k) for v in (LogLoss(), Brier()) for k in v.kinds[:3]])
+def test_labels_of_any_integer_type(loss, kind, method, dtype):
+    """200 rows of 3 classes: a label times the number of rows does not fit in 8 bits."""
+    rng = np.random.default_rng(5)
+    prediction, labels = rng.dirichlet(np.ones(3), 200), rng.integers(0, 3, 200)
+    prediction = prediction if kind == "probs" else np.log(prediction)
+    call = getattr(loss, method)
+    got = call(labels.astype(dtype), prediction, kind)
+    assert got.tobytes() == call(labels, prediction, kind).tobytes()
+
+
+@pytest.mark.parametrize("label", [-1, 2, 255])
+def test_zero_one_knows_its_classes(label):
+    """A label that is no class would count as an error of the model."""
+    for kind in ZeroOne().kinds:
+        with pytest.raises(DataError, match="label-out-of-range") as caught:
+            ZeroOne().value(np.array([0, label]), np.full((2, 2), 0.5), kind)
+        assert (caught.value.row, caught.value.value) == (1, label)
+
+
 def test_label_logprob_is_one_number_a_row():
     with pytest.raises(DataError, match=r"give labels \(N,\) and label_logprob \(N,\)"):
         LogLoss().value(np.zeros(3, np.int64), np.zeros((3, 2)), "label_logprob")

@@ -54,11 +54,12 @@ class Block:
         return np.asarray(np.maximum.reduce(self.x, axis=self.axis))
 
     def at(self, labels: Codes) -> NDArray[np.int64]:
-        """Flat positions in `x` of each row's label."""
+        """Flat positions in `x` of each row's label, for labels of any integer type."""
         n = len(labels)
         if self.axis == 0:
-            return np.asarray(labels * n + np.arange(n))
-        return np.asarray(labels + np.arange(n) * self.x.shape[1])
+            # times n in their own type, uint8 labels would wrap
+            return np.asarray(np.multiply(labels, n, dtype=np.int64) + np.arange(n))
+        return np.asarray(np.add(labels, np.arange(n) * self.x.shape[1], dtype=np.int64))
 
     def row_major(self, x: Floats) -> Floats:
         """`x` with rows first again."""
@@ -94,7 +95,7 @@ def take_label(labels: Codes, prediction: Reals) -> Floats:
     rows, classes = prediction.shape
     check_labels(labels, classes)
     flat = np.ascontiguousarray(prediction).reshape(-1)
-    return np.asarray(flat.take(labels + np.arange(rows) * classes), dtype=np.float64)
+    return np.asarray(flat.take(np.add(labels, np.arange(rows) * classes, dtype=np.int64)), dtype=np.float64)
 
 
 def label_probability_loss(p_label: Reals) -> Floats:
@@ -229,6 +230,7 @@ def brier_from_log_probs(labels: Codes, log_p: Reals) -> Floats:
 
 def brier_from_logits(labels: Codes, z: Reals) -> Floats:
     """(N,) Brier score of softmax(z), precise for confident rows too."""
+    check_labels(labels, z.shape[1])
     out = np.empty(len(z))
     step = max(1, BLOCK // max(z.shape[1], 1))
     with np.errstate(under="ignore"):

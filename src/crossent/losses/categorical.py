@@ -166,6 +166,7 @@ class ZeroOne(Loss):
 
     def value(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
         check_arguments(self, labels, prediction, kind)
+        kernels.check_labels(labels, prediction.shape[1])
         index, largest, _ = kernels.top(prediction)
         unusable = ~np.isfinite(largest) if kind == "logits" else np.isnan(largest)
         return np.where(unusable, np.nan, (index != labels).astype(np.float64))
