@@ -287,3 +287,10 @@ def test_what_may_not_be_a_column_of_a_dictionary(value):
         open_source({"y": [0, 1], "a": value})
     assert caught.value.slug in ("array-type", "array-shape")
     assert (caught.value.file, caught.value.column) == ("table", "a")
+
+
+def test_class_names_are_never_unpickled(tmp_path):
+    np.savez(tmp_path / "x.npz", c=np.ones((3, 2)), classes=np.array(["u", None], object))
+    with pytest.raises(DataError) as caught:
+        open_source(tmp_path / "x.npz")
+    assert (caught.value.slug, caught.value.column) == ("array-type", "classes")
