@@ -58,10 +58,11 @@ def _about_models(results: Results, evaluation: Evaluation) -> Iterator[Note]:
             )
         if quality.entries_above_one or quality.entries_below_zero:
             below = things(quality.entries_below_zero, "probability", "probabilities")
+            above = count(quality.entries_above_one)
             yield Note(
                 "outside-unit-interval",
-                f"{model.name} gave {below} below 0 and {count(quality.entries_above_one)} above 1, within the tolerance: they were used as "
-                "they are, and a loss can be below 0.",
+                f"{model.name} gave {below} below 0 and {above} above 1, within the tolerance: they were "
+                "used as they are, and a loss can be below 0.",
             )
         if quality.unknown_labels:
             yield Note(
