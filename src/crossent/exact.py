@@ -154,7 +154,7 @@ def to_float(total: int, unit: int = SUM_UNIT) -> float:
 
 
 def exact_mean(x: Floats, weights: Floats | None = None) -> float:
-    """Σ w·x / Σ w, correctly rounded from the products w·x; inf and nan as ordinary arithmetic has them.
+    """Σ w·x / Σ w, correctly rounded; inf and nan as ordinary arithmetic has them.
 
     A weight of 0 removes its entry, whatever the entry is. Raises ValueError where the weights sum to 0.
 
@@ -162,15 +162,21 @@ def exact_mean(x: Floats, weights: Floats | None = None) -> float:
     0.1
     """
     values = np.asarray(x, np.float64)
-    if weights is not None:
-        weights = np.asarray(weights, np.float64)
-        values = np.where(weights == 0.0, 0.0, values * np.where(weights == 0.0, 1.0, weights))
-    divisor = Fraction(values.size) if weights is None else to_fraction(exact_sum(weights))
+    w = None if weights is None else np.asarray(weights, np.float64)
+    if w is not None:
+        values, w = values[w != 0.0], w[w != 0.0]
+    divisor = Fraction(values.size) if w is None else to_fraction(exact_sum(w))
     if divisor == 0:
         raise ValueError("the mean of no weight at all is undefined")
-    if not np.isfinite(values).all():
-        return float(values.sum())
-    return float(to_fraction(exact_sum(values)) / divisor)
+    finite = np.isfinite(values)
+    if not finite.all():
+        return float((values if w is None else values * np.sign(w))[~finite].sum())
+    return float((to_fraction(exact_sum(values)) if w is None else _exact_dot(values, w)) / divisor)
+
+
+def _exact_dot(x: Floats, y: Floats) -> Fraction:
+    # products rounded to float64 would be inf or 0 for weights such as 1e308 or 1e-320
+    return to_fraction(exact_gram([x, y], [(0, 1)])[0], PRODUCT_UNIT)
 
 
 def counts_of(codes: Ints) -> Ints:

@@ -137,10 +137,19 @@ def test_mean_is_the_rounded_rational_mean(pairs):
     x, w = (np.array([p[k] for p in pairs]) for k in (0, 1))
     assert exact_mean(x) == float(total(x) / x.size)
     if w.sum() > 0:
-        assert exact_mean(x, w) == float(total(x * w) / total(w))
+        assert exact_mean(x, w) == float(products(x, w) / total(w))
     else:
         with pytest.raises(ValueError, match="no weight"):
             exact_mean(x, w)
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-310, 1e-200, 1.0, 1e200, LARGEST / 8])
+def test_weights_of_any_size_weigh_alike(scale):
+    """Products with such weights are beyond the range of float64; the mean is not."""
+    x = np.array([20.0, 30.0, -1e-5])
+    assert exact_mean(x, scale * np.array([1.0, 2.0, 5.0])) == (20.0 + 60.0 - 5e-5) / 8
+    assert exact_mean(np.array([LARGEST, LARGEST]), np.full(2, scale)) == LARGEST
+    assert exact_mean(np.array([np.inf, 1.0]), np.array([5e-324, scale])) == np.inf
 
 
 def test_mean_of_infinite_entries():
@@ -149,5 +158,7 @@ def test_mean_of_infinite_entries():
     assert exact_mean(x, np.array([1.0, 0.0, 1.0])) == 2.0
     assert exact_mean(np.array([np.nan, 1.0]), np.array([0.0, 2.0])) == 1.0
     assert math.isnan(exact_mean(np.array([np.nan, 1.0])))
+    assert exact_mean(np.array([-np.inf, 1.0]), np.array([2.0, 1.0])) == -math.inf
+    assert exact_mean(np.array([-np.inf, LARGEST]), np.array([-2.0, 9.0])) == math.inf
     with pytest.raises(ValueError, match="no weight"):
         exact_mean(np.empty(0))
