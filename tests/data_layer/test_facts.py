@@ -35,10 +35,16 @@ def test_nothing_named_is_nothing():
 
 
 def test_all_facts_of_a_row():
-    table = {"y": ["b", "a"], "w": [1, 0], "d": [7, 7], "g": [True, None], "h": ["u", "v"], "n": [3, 4], "i": [9, 8]}
-    mine = facts(
-        table, ("a", "b"), label="y", weight="w", cluster="d", groups=("h", "g"), bytes="n", id="i"
-    )
+    table = {
+        "y": ["b", "a"],
+        "w": [1, 0],
+        "d": [7, 7],
+        "g": [True, None],
+        "h": ["u", "v"],
+        "n": [3, 4],
+        "i": [9, 8],
+    }
+    mine = facts(table, ("a", "b"), label="y", weight="w", cluster="d", groups=("h", "g"), bytes="n", id="i")
     assert mine.labels.tolist() == [1, 0]
     assert mine.label_text.values == ("b", "a")
     assert mine.weight.tolist() == [1.0, 0.0] and mine.weight.dtype == np.float64
@@ -102,7 +108,11 @@ def test_rows_left_out_may_lack_everything():
     keep = [True, False, True]
     table = {"x": pa.array([1, None, 3]), "y": pa.DictionaryArray.from_arrays([0, 1, 0], ["a", None])}
     mine = facts(table, ("a",), keep=keep, label="y", weight="x", cluster="x", id="x", bytes="x")
-    assert (mine.weight.tolist(), mine.cluster.values, mine.ids.to_pylist()) == ([1.0, 3.0], ("1", "3"), [1, 3])
+    assert (mine.weight.tolist(), mine.cluster.values, mine.ids.to_pylist()) == (
+        [1.0, 3.0],
+        ("1", "3"),
+        [1, 3],
+    )
     assert mine.labels.tolist() == [0, 0]
 
 

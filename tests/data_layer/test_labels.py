@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossent.data.labels import MISSING, ClassLookup, fingerprints, key_text, keyed, natural_order, value_type
+from crossent.data.labels import (
+    MISSING,
+    ClassLookup,
+    fingerprints,
+    key_text,
+    keyed,
+    natural_order,
+    value_type,
+)
 
 UTC = pa.timestamp("s", "UTC")
 COLUMNS = {
@@ -38,7 +46,9 @@ COLUMNS = {
 def rows(column: pa.Array) -> list[str]:
     keys = keyed(column)
     assert keys.codes.dtype == np.int64
-    assert sorted(set(keys.codes.tolist())) == list(range(len(keys.values))), "each value has a row, and is there"
+    assert sorted(set(keys.codes.tolist())) == list(range(len(keys.values))), (
+        "each value has a row, and is there"
+    )
     assert len(set(keys.values)) == len(keys.values)
     return [keys.values[code] for code in keys.codes]
 
@@ -54,7 +64,9 @@ def test_keys_of_a_part_are_the_part_of_the_keys(column, texts):
         assert rows(column.slice(start, 2)) == texts[start : start + 2]
 
 
-ENCODED = {n: (c.dictionary_encode(), t) for n, (c, t) in COLUMNS.items() if n not in ("nothing", "text view")}
+ENCODED = {
+    n: (c.dictionary_encode(), t) for n, (c, t) in COLUMNS.items() if n not in ("nothing", "text view")
+}
 
 
 @pytest.mark.parametrize(("column", "texts"), ENCODED.values(), ids=ENCODED)

@@ -97,7 +97,9 @@ def test_long_and_strange_metadata_is_shown_short_and_plain():
 
 
 def test_metadata_of_other_columns_and_of_no_list_has_no_effect():
-    schema = pa.schema([pa.field("label", pa.int64(), metadata={"classes": "nonsense"}), ("p_0", pa.float64())])
+    schema = pa.schema(
+        [pa.field("label", pa.int64(), metadata={"classes": "nonsense"}), ("p_0", pa.float64())]
+    )
     table = pa.schema([*schema, ("p_1", pa.float64())], metadata={"classes": "nonsense"}).empty_table()
     assert understand(source(table), ReadOptions()).classes == ("0", "1")
 

@@ -74,6 +74,7 @@ def test_a_slice_shares_memory():
 
 # --- conditions -------------------------------------------------------------------------------------------
 
+WIDE = pa.DictionaryArray.from_arrays(pa.array([200] * 3, pa.uint8()), [str(i) for i in range(201)])
 CONDITIONS = {
     "text": (pa.array(["a", "b", "a", None, "A", ""]), "a", [0, 2]),
     "empty text": (pa.array(["a", "", None]), "", [1]),
@@ -90,7 +91,7 @@ CONDITIONS = {
     "null value": (pa.DictionaryArray.from_arrays([0, 1, 0], ["a", None]), MISSING, [1]),
     "twice encoded": (pa.DictionaryArray.from_arrays([0, 1, 2], ["a", "b", "a"]), "a", [0, 2]),
     "value without rows": (pa.DictionaryArray.from_arrays([0, 0], ["a", "b"]), "b", []),
-    "unsigned index": (pa.DictionaryArray.from_arrays(pa.array([200] * 3, pa.uint8()), [str(i) for i in range(201)]), "200", [0, 1, 2]),
+    "unsigned index": (WIDE, "200", [0, 1, 2]),
     "no value": (pa.array(["a", "b"]), "c", []),
     "no number like it": (pa.array([1, 2]), "1.0", []),
 }  # fmt: skip
