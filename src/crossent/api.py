@@ -121,10 +121,11 @@ def select(
     """
     run = RunOptions(threads, DEFAULT_MEMORY if memory is None else memory, format, started, progress, notify)
     inputs = named(models)
-    reading = Reading(level, Rule(rule, tuple(complexity)), prior, baseline, provenance(options))
+    asked = read_options(**options)
+    reading = Reading(level, Rule(rule, tuple(complexity)), prior, baseline, provenance(asked))
     # before the data are read, which may take hours
     reading.check(tuple(columns) or tuple(inputs))
-    evaluation = evaluate_models(inputs, read_options(**options), loss=loss, columns=columns, run=run)
+    evaluation = evaluate_models(inputs, asked, loss=loss, columns=columns, run=run)
     return Report(read_results(evaluation, reading), evaluation)
 
 
@@ -154,7 +155,7 @@ def read(
     prior: Mapping[str, float] | None = None,
 ) -> Report:
     """The results of a saved evaluation, read through a rule. See `select`."""
-    reading = Reading(level, Rule(rule, tuple(complexity)), prior, baseline, provenance({}))
+    reading = Reading(level, Rule(rule, tuple(complexity)), prior, baseline, provenance())
     return Report(read_results(evaluation, reading), evaluation)
 
 
@@ -229,13 +230,14 @@ def _name_of(data: object, default: str) -> str:
     return _parts(data, default)[-1]
 
 
-def provenance(options: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """What computed the results: versions and options."""
+def provenance(options: ReadOptions | None = None) -> tuple[tuple[str, str], ...]:
+    """What computed the results: versions, and the options that are not the default."""
     import numpy
 
     from crossent import __version__, kernels
 
-    said = ", ".join(f"{k}={v}" for k, v in options.items() if v not in (None, (), False))
+    described = {} if options is None else options.described()
+    said = ", ".join(f"{name}={_text(value)}" for name, value in described.items())
     return (
         ("crossent", __version__),
         ("Python", platform.python_version()),
@@ -243,3 +245,11 @@ def provenance(options: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         ("kernels", kernels.explain()),
         ("options", said or "none"),
     )
+
+
+def _text(value: object) -> str:
+    """An option's value as it is written on the command line; of many names the first and the last."""
+    if not isinstance(value, tuple):
+        return str(value)
+    words = ["=".join(v) if isinstance(v, tuple) else v for v in value]
+    return ",".join(words if len(words) <= 10 else [*words[:3], "…", words[-1]])

@@ -36,7 +36,7 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
         if "--verbose" in sys.argv:
             from crossent.api import provenance
 
-            for what, value in provenance({})[1:-1]:
+            for what, value in provenance()[1:-1]:
                 click.echo(f"{what}: {value}")
         context.exit()
 
