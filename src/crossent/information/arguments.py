@@ -23,17 +23,22 @@ TOLERANCE = 1e-3
 
 
 def numbers(values: ArrayLike, name: str) -> Numbers:
-    """The values as float32 where they are that or half precision, else as float64."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "biuf":
-        try:
+    """The values as float32 where they are that or half precision, else as float64.
+
+    Masked and complex entries, whose value or imaginary part NumPy would drop, are no numbers either.
+    """
+    try:
+        array = np.asarray(values)
+        if np.iscomplexobj(array) or np.ma.is_masked(values):
+            raise TypeError
+        if array.dtype.kind not in "biuf":
             array = array.astype(np.float64)
-        except (TypeError, ValueError):
-            raise DataError(
-                "not-a-number",
-                f"{name} holds something that is not a number",
-                cure="give an array of numbers",
-            ) from None
+    except (TypeError, ValueError):
+        raise DataError(
+            "not-a-number",
+            f"{name} holds something that is not a number",
+            cure="give an array of numbers, in rows of one length",
+        ) from None
     narrow = array.dtype in (np.float16, np.float32)
     return array.astype(np.float32 if narrow else np.float64, copy=False)
 

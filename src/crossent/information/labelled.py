@@ -103,16 +103,31 @@ def _integers(y: Labels) -> Codes:
     return labels.astype(np.int64)
 
 
-def _values(labels: Labels) -> list[Hashable]:
+def _values(labels: Labels, name: str) -> list[Hashable]:
     """Plain Python values: a NumPy string equals a str, but a list must not be made one type."""
     if isinstance(labels, list | tuple):
         return [v.item() if isinstance(v, np.generic) else v for v in labels]
-    return cast(list[Hashable], np.asarray(labels).tolist())
+    array = np.asarray(labels)
+    # a set, which has no order, arrives here as a single value
+    if array.ndim != 1:
+        raise _not_single_values(name)
+    return cast(list[Hashable], array.tolist())
+
+
+def _not_single_values(name: str) -> DataError:
+    return DataError(
+        "shape-mismatch",
+        f"{name} is not a sequence of single values",
+        cure="give a list or an array of one dimension",
+    )
 
 
 def _names(classes: Labels, columns: int) -> dict[Hashable, int]:
-    values = _values(classes)
-    names = {value: k for k, value in enumerate(values)}
+    values = _values(classes, "classes")
+    try:
+        names = {value: k for k, value in enumerate(values)}
+    except TypeError:
+        raise _not_single_values("classes") from None
     if len(names) != len(values) or len(values) != columns:
         raise UsageError(
             "bad-option",
@@ -123,8 +138,11 @@ def _names(classes: Labels, columns: int) -> dict[Hashable, int]:
 
 
 def _codes(y: Labels, names: dict[Hashable, int]) -> Codes:
-    values = _values(y)
-    codes = [names.get(value, -1) for value in values]
+    values = _values(y, "y")
+    try:
+        codes = [names.get(value, -1) for value in values]
+    except TypeError:
+        raise _not_single_values("y") from None
     if -1 in codes:
         row = codes.index(-1)
         shown = ", ".join(repr(name) for name in list(names)[:10]) + (", …" if len(names) > 10 else "")
