@@ -39,6 +39,7 @@ class Case:
 
     one: Columns
     slug: str
+    """Or several between `|`: a text format says in its own words what is no number."""
     names: str = ""
     """Parts of the message between `|`."""
     command: str = EVALUATE
@@ -55,7 +56,7 @@ def is_error(outcome: Outcome, slug: str, code: int, names: str = "") -> None:
     assert (outcome.code, outcome.out) == (code, ""), outcome.err
     *hints, line = outcome.err.strip().splitlines()
     assert all(hint.startswith("row ids are in different orders") for hint in hints)
-    assert line.startswith("error: ") and line.endswith(f"[{slug}]")
+    assert line.startswith("error: ") and line.endswith(tuple(f"[{s}]" for s in slug.split("|")))
     assert "Traceback" not in line and " — " in line, "no cure"
     for part in filter(None, names.split("|")):
         assert part in line
@@ -118,7 +119,7 @@ VALUES = {
     ),
     "weight in words": Case(
         spoiled(weight=[*["1"] * 5, "x", *["1"] * 18]),
-        "not-a-number",
+        "not-a-number|csv-number|jsonl-type",
         AT_5 + "column weight, value 'x'",
         EVALUATE + " --weight weight",
     ),
@@ -186,7 +187,10 @@ FORMS = {
     "empty prefix": Case(ONE, "bad-option", "prefix", EVALUATE + " --prefix=", code=2),
     "no column of the kind": Case(ONE, "no-predictions", "logits", EVALUATE + " --kind logits"),
     "text is no weight": Case(
-        ONE, "not-a-number", "row 0, column region, value 'north'", EVALUATE + " --weight region"
+        ONE,
+        "not-a-number|csv-number|jsonl-type",
+        "row 0, column region, value 'north'",
+        EVALUATE + " --weight region",
     ),
     "no bytes": Case(spoiled(weight=[0] * ROWS), "no-bytes", "column weight", EVALUATE + " --bytes weight"),
     "no weight": Case(spoiled(weight=[0] * ROWS), "no-weight", "weight", EVALUATE + " --weight weight"),

@@ -40,6 +40,8 @@ class Layout:
     """Columns named by option: weight, cluster, groups, bytes, where."""
     ignored: tuple[str, ...]
     dtype: str
+    numbers: tuple[str, ...] = ()
+    """Columns named by option that hold numbers: weight and bytes."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -102,6 +104,7 @@ def understand(source: Source, options: ReadOptions) -> Layout:
         extra,
         tuple(n for n in names if n not in used),
         ", ".join(types),
+        tuple(c for c in (options.weight, options.bytes) if c is not None),
     )
 
 

@@ -52,7 +52,7 @@ def pieces(
 ) -> Iterator[Piece]:
     """The rows of a source that meet every condition `column = value`, values compared as text."""
     number = pa.list_(pa.float64()) if layout.shape == "list" else pa.float64()
-    types = dict.fromkeys(layout.predictions, number)
+    types = {**dict.fromkeys(layout.numbers, pa.float64()), **dict.fromkeys(layout.predictions, number)}
     for chunk in source.batches(layout.columns, batch_rows, types):
         piece = selected(chunk, where)
         if len(piece):
