@@ -1,4 +1,4 @@
-"""Rows of models in any order are found by their ids, and what is missing, extra or there twice is counted."""
+"""Rows of models in any order are found by their ids; what is missing, extra or there twice is counted."""
 
 from __future__ import annotations
 
