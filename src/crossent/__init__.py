@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from crossent.api import Report, evaluate, merge, read, select
     from crossent.errors import CrossentError, DataError, MergeError, MissingExtra, UsageError
     from crossent.evaluation import Evaluation
-    from crossent.information import cross_entropy, entropy, kl_divergence, log_loss
+    from crossent.information import (
+        conditional_entropy,
+        cross_entropy,
+        entropy,
+        generalised_kl_divergence,
+        js_divergence,
+        kl_divergence,
+        log_loss,
+        mutual_information,
+        perplexity,
+    )
 
 __version__ = "0.1.0"
 
@@ -24,7 +34,17 @@ _HOMES = {
     "crossent.api": ("Report", "evaluate", "merge", "read", "select"),
     "crossent.errors": ("CrossentError", "DataError", "MergeError", "MissingExtra", "UsageError"),
     "crossent.evaluation": ("Evaluation",),
-    "crossent.information": ("cross_entropy", "entropy", "kl_divergence", "log_loss"),
+    "crossent.information": (
+        "conditional_entropy",
+        "cross_entropy",
+        "entropy",
+        "generalised_kl_divergence",
+        "js_divergence",
+        "kl_divergence",
+        "log_loss",
+        "mutual_information",
+        "perplexity",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -37,12 +57,17 @@ __all__ = [
     "Report",
     "UsageError",
     "__version__",
+    "conditional_entropy",
     "cross_entropy",
     "entropy",
     "evaluate",
+    "generalised_kl_divergence",
+    "js_divergence",
     "kl_divergence",
     "log_loss",
     "merge",
+    "mutual_information",
+    "perplexity",
     "read",
     "select",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from crossent.exact import exact_mean, exact_sum, to_float
 
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
 Base = float | str | None
 Reduction = Literal["mean", "sum", "none"]
 
@@ -55,6 +57,81 @@ def rows_of(values: Numbers, axis: int, name: str) -> Numbers:
     return np.ascontiguousarray(last).reshape(-1, last.shape[-1])
 
 
+def mask_of(where: ArrayLike | None, shape: tuple[int, ...]) -> Mask | None:
+    """Which rows count, as (N,) bools; None for all."""
+    if where is None:
+        return None
+    mask = np.asarray(where)
+    if mask.dtype != np.bool_:
+        raise UsageError("bad-option", f"where holds {mask.dtype}", cure="give True for each row that counts")
+    if mask.shape != shape:
+        raise DataError(
+            "shape-mismatch",
+            f"where {mask.shape} does not belong to rows {shape}",
+            cure="give one bool a row",
+        )
+    if not mask.any():
+        raise DataError("no-rows", "where leaves no row", cure="let at least one row count")
+    return mask.reshape(-1)
+
+
+def masked(rows: Numbers, mask: Mask | None) -> Numbers:
+    """The rows, with (1, 0, …, 0) in place of those that do not count: every measure of it is 0."""
+    if mask is None:
+        return rows
+    stand_in = np.zeros(rows.shape[1:], rows.dtype)
+    stand_in[:1] = 1.0
+    return np.where(mask.reshape(-1, *[1] * stand_in.ndim), rows, stand_in)
+
+
+def counted(per_row: NDArray[Any], mask: Mask | None) -> NDArray[Any]:
+    """The values a row, 0 for rows that do not count."""
+    return per_row if mask is None else np.where(mask, per_row, 0)
+
+
+def distributions(
+    values: ArrayLike, axis: int, name: str, where: ArrayLike | None
+) -> tuple[Numbers, tuple[int, ...]]:
+    """Checked rows, and the shape of the values without the axis of the classes."""
+    array = numbers(values, name)
+    rows = rows_of(array, axis, name)
+    shape = np.moveaxis(array, axis, -1).shape[:-1]
+    rows = masked(rows, mask_of(where, shape))
+    check_range(rows, name)
+    check_sums(rows, name)
+    return rows, shape
+
+
+def masses(
+    values: ArrayLike, axis: int, name: str, where: ArrayLike | None
+) -> tuple[Numbers, tuple[int, ...]]:
+    """Rows of finite numbers ≥ 0, whatever their sum, and the shape of the values without `axis`."""
+    array = numbers(values, name)
+    rows = rows_of(array, axis, name)
+    shape = np.moveaxis(array, axis, -1).shape[:-1]
+    rows = masked(rows, mask_of(where, shape))
+    good = (rows >= 0.0) & (rows < math.inf)
+    if not good.all():
+        raise DataError(
+            "not-a-mass",
+            f"an entry of {name} is negative, infinite or not a number",
+            row=int(np.flatnonzero(~good.all(axis=1))[0]),
+            value=float(rows[~good][0]),
+            cure="give finite numbers that are 0 or more",
+        )
+    return rows, shape
+
+
+def same_shape(left: str, shape: tuple[int, ...], right: str, other: tuple[int, ...]) -> None:
+    """Raise unless two arrays have one shape."""
+    if shape != other:
+        raise DataError(
+            "shape-mismatch",
+            f"{left} {shape} and {right} {other} do not belong together",
+            cure="give both the same shape (class indices are integers, one a row)",
+        )
+
+
 def check_range(rows: Numbers, name: str) -> None:
     """Raise for nan and for entries outside [0, 1] by more than the tolerance; warn of negative ones."""
     low, high = float(rows.min()), float(rows.max())
@@ -92,8 +169,11 @@ def check_sums(rows: Numbers, name: str) -> None:
 
 
 def _warn(text: str) -> None:
-    # 5: past the check, the helper of the public function and that function, to whoever called it
-    warnings.warn(text, UserWarning, stacklevel=5)
+    """Warn where the public function was called, however many functions of ours lie between."""
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals["__name__"].startswith("crossent."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, UserWarning, stacklevel=level)
 
 
 def floored(rows: Numbers, floor: float | None) -> Numbers:
@@ -117,12 +197,15 @@ def nats_per_unit(base: Base) -> float:
     return math.log(value)
 
 
-def checked_weights(weights: ArrayLike | None, shape: tuple[int, ...], reduction: Reduction) -> Floats | None:
-    """The weights as (N,) float64: finite, not negative, not all zero."""
+def checked_weights(
+    weights: ArrayLike | None, shape: tuple[int, ...], reduction: Reduction, where: ArrayLike | None = None
+) -> Floats | None:
+    """The weights as (N,) float64: finite, not negative, not all zero; 0 for rows that do not count."""
     if reduction not in ("mean", "sum", "none"):
         raise UsageError("bad-option", f"reduction is {reduction!r}", cure='use "mean", "sum" or "none"')
+    mask = mask_of(where, shape)
     if weights is None:
-        return None
+        return None if mask is None or reduction == "none" else mask.astype(np.float64)
     if reduction == "none":
         raise UsageError(
             "bad-option",
@@ -134,7 +217,7 @@ def checked_weights(weights: ArrayLike | None, shape: tuple[int, ...], reduction
         raise DataError(
             "shape-mismatch", f"weights {w.shape} do not belong to rows {shape}", cure="give one weight a row"
         )
-    w = w.reshape(-1)
+    w = w.reshape(-1) if mask is None else np.where(mask, w.reshape(-1), 0.0)
     bad = np.flatnonzero(~(np.isfinite(w) & (w >= 0.0)))
     if bad.size:
         raise DataError(

@@ -12,12 +12,16 @@ from crossent import kernels
 from crossent.errors import DataError, UsageError
 from crossent.information.arguments import (
     Base,
+    Mask,
     Numbers,
     Reduction,
     check_range,
     check_sums,
     checked_weights,
+    counted,
     floored,
+    mask_of,
+    masked,
     numbers,
     reduced,
 )
@@ -32,6 +36,7 @@ def log_loss(
     *,
     classes: Labels | None = None,
     weights: ArrayLike | None = None,
+    where: ArrayLike | None = None,
     floor: float | None = None,
     base: Base = None,
     reduction: Reduction = "mean",
@@ -45,10 +50,11 @@ def log_loss(
     classes : K names, of the columns of `p` in their order. Labels are matched to columns by name, never by
         sorting them.
     weights : one non-negative weight a row; a row of weight 0 does not count, whatever its loss.
+    where : one bool a row; rows with False (padding …) are not looked at and do not count.
     floor : clips `p` to [floor, 1 − floor] in float64 first; nothing is clipped without it.
     base : None or "nats" for natural logarithms, "bits" or 2 for bits, or any other base.
     reduction : "mean" over the rows (exactly summed, so it does not depend on their order), "sum", or
-        "none": (N,) losses.
+        "none": (N,) losses, 0 for rows that do not count.
 
     Returns a float, or with reduction="none" an array (N,). A label of probability 0 makes it `inf`.
 
@@ -73,14 +79,16 @@ def log_loss(
         raise DataError("shape-mismatch", f"p has {array.ndim} dimensions", cure="give p as (N, K) or (N,)")
     if array.size == 0:
         raise DataError("no-rows", f"p of shape {array.shape} is empty", cure="give at least one row")
-    w = checked_weights(weights, array.shape[:1], reduction)
+    w = checked_weights(weights, array.shape[:1], reduction, where)
+    mask = mask_of(where, array.shape[:1])
     columns = 2 if array.ndim == 1 else array.shape[1]
-    codes = _integers(y) if classes is None else _codes(y, _names(classes, columns))
+    codes = _integers(y) if classes is None else _codes(y, _names(classes, columns), mask)
     if codes.shape != array.shape[:1]:
         raise DataError(
             "shape-mismatch", f"{codes.shape} labels and p {array.shape}", cure="give one label a row of p"
         )
-    return reduced(_losses(codes, array, floor), codes.shape, w, base, reduction)
+    losses = _losses(counted(codes, mask), masked(array, mask), floor)
+    return reduced(counted(losses, mask), codes.shape, w, base, reduction)
 
 
 def _losses(codes: Codes, p: Numbers, floor: float | None) -> NDArray[np.float64]:
@@ -137,10 +145,12 @@ def _names(classes: Labels, columns: int) -> dict[Hashable, int]:
     return names
 
 
-def _codes(y: Labels, names: dict[Hashable, int]) -> Codes:
+def _codes(y: Labels, names: dict[Hashable, int], mask: Mask | None) -> Codes:
     values = _values(y, "y")
+    every = [True] * len(values)
+    looked_at = every if mask is None or mask.size != len(values) else mask.tolist()
     try:
-        codes = [names.get(value, -1) for value in values]
+        codes = [names.get(v, -1) if look else 0 for v, look in zip(values, looked_at, strict=True)]
     except TypeError:
         raise _not_single_values("y") from None
     if -1 in codes:

@@ -1,25 +1,24 @@
-"""Entropy, cross-entropy and Kullback–Leibler divergence of discrete distributions given as arrays."""
+"""Entropy, cross-entropy and perplexity of discrete distributions given as arrays."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from crossent import kernels
-from crossent.errors import DataError
+from crossent.errors import UsageError
 from crossent.information.arguments import (
     Base,
-    Numbers,
     Reduction,
-    check_range,
-    check_sums,
     checked_weights,
+    counted,
+    distributions,
     floored,
-    numbers,
+    mask_of,
     reduced,
-    rows_of,
+    same_shape,
 )
 
 
@@ -29,6 +28,7 @@ def entropy(
     axis: int = -1,
     base: Base = None,
     weights: ArrayLike | None = None,
+    where: ArrayLike | None = None,
     reduction: Reduction = "mean",
 ) -> Any:
     """Shannon entropy  H(p) = −Σ_k p_k log p_k, with 0·log 0 = 0; from 0 to log K.
@@ -39,7 +39,9 @@ def entropy(
     axis : where the classes are.
     base : None or "nats" for natural logarithms, "bits" or 2 for bits, or any other base.
     weights : one non-negative weight a distribution, for the mean and the sum.
-    reduction : "mean" over the distributions (exactly summed), "sum", or "none": a value for each.
+    where : one bool a distribution; those with False are not looked at and do not count.
+    reduction : "mean" over the distributions (exactly summed), "sum", or "none": a value for each, 0 for
+        those that do not count.
 
     Returns a float, or with reduction="none" an array of the shape of `p` without `axis`.
 
@@ -55,8 +57,9 @@ def entropy(
     Source: C. E. Shannon, A mathematical theory of communication, Bell Syst. Tech. J. 27 (1948) 379–423,
     doi:10.1002/j.1538-7305.1948.tb01338.x.
     """
-    rows, shape = _distributions(p, axis, "p")
-    return reduced(kernels.entropy(rows), shape, checked_weights(weights, shape, reduction), base, reduction)
+    rows, shape = distributions(p, axis, "p", where)
+    w = checked_weights(weights, shape, reduction, where)
+    return reduced(kernels.entropy(rows), shape, w, base, reduction)
 
 
 def cross_entropy(
@@ -66,6 +69,7 @@ def cross_entropy(
     axis: int = -1,
     base: Base = None,
     weights: ArrayLike | None = None,
+    where: ArrayLike | None = None,
     floor: float | None = None,
     reduction: Reduction = "mean",
 ) -> Any:
@@ -83,9 +87,10 @@ def cross_entropy(
     axis : where the classes are.
     base : None or "nats" for natural logarithms, "bits" or 2 for bits, or any other base.
     weights : one non-negative weight a row; a row of weight 0 does not count, whatever its loss.
+    where : one bool a row; rows with False (padding …) are not looked at and do not count.
     floor : clips `y_pred` to [floor, 1 − floor] in float64 first; nothing is clipped without it.
     reduction : "mean" over the rows (exactly summed, so it does not depend on their order), "sum", or
-        "none": a value for each row.
+        "none": a value for each row, 0 for those that do not count.
 
     Returns a float, or with reduction="none" an array of the shape of `y_pred` without `axis`.
 
@@ -108,70 +113,68 @@ def cross_entropy(
     Source: C. E. Shannon, doi:10.1002/j.1538-7305.1948.tb01338.x; I. J. Good, Rational decisions, JRSS B 14
     (1952) 107–114, doi:10.1111/j.2517-6161.1952.tb00104.x.
     """
-    q, shape = _distributions(y_pred, axis, "y_pred")
-    w = checked_weights(weights, shape, reduction)
-    truth = np.asarray(y_true)
+    q, shape = distributions(y_pred, axis, "y_pred", where)
+    w = checked_weights(weights, shape, reduction, where)
+    truth, mask = np.asarray(y_true), mask_of(where, shape)
     if truth.shape == shape and truth.dtype.kind in "iu" and shape:
-        labels = truth.reshape(-1).astype(np.int64)
-        return reduced(kernels.log_loss_from_probs(labels, floored(q, floor)), shape, w, base, reduction)
-    _same_shape("y_true", truth.shape, "y_pred", np.shape(y_pred))
-    p, _ = _distributions(truth, axis, "y_true")
-    return reduced(kernels.cross_entropy(p, floored(q, floor)), shape, w, base, reduction)
+        labels = counted(truth.reshape(-1).astype(np.int64), mask)
+        rows = kernels.log_loss_from_probs(labels, floored(q, floor))
+    else:
+        same_shape("y_true", truth.shape, "y_pred", np.shape(y_pred))
+        p, _ = distributions(truth, axis, "y_true", where)
+        rows = kernels.cross_entropy(p, floored(q, floor))
+    return reduced(counted(rows, mask), shape, w, base, reduction)
 
 
-def kl_divergence(
-    p: ArrayLike,
-    q: ArrayLike,
+def perplexity(
+    y_true: ArrayLike,
+    y_pred: ArrayLike | None = None,
     *,
     axis: int = -1,
-    base: Base = None,
     weights: ArrayLike | None = None,
-    reduction: Reduction = "mean",
+    where: ArrayLike | None = None,
+    floor: float | None = None,
+    reduction: Literal["mean", "none"] = "mean",
 ) -> Any:
-    """Kullback–Leibler divergence  D(p ‖ q) = Σ_k p_k log(p_k / q_k) = H(p, q) − H(p).
+    """Perplexity  exp H(p, q) of predictions, or  exp H(p) of distributions alone; from 1 to ∞, no unit.
 
-    In nats unless `base` says otherwise; from 0 (p = q) to ∞ (some p_k > 0 where q_k = 0). It is not
-    symmetric. Close distributions keep their digits: the ratio's logarithm is taken from p − q.
+    The number of equally likely classes that would be as hard to predict. It is the exponential of the mean
+    cross-entropy (the geometric mean over the rows), not the mean of exponentials. Of a cross-entropy already
+    known it is `exp(nats)` or `2**bits`; it does not depend on the base of the logarithm.
 
     Parameters
     ----------
-    p, q : distributions of the same shape: one (K,), or many, with the classes along `axis`.
-    axis, base, weights, reduction : as for `cross_entropy`.
+    y_true : distributions or class indices, as for `cross_entropy`; without `y_pred`, the distributions p.
+    y_pred : predicted distributions q, with the classes along `axis`.
+    axis, weights, where, floor : as for `cross_entropy`; `floor` needs `y_pred`.
+    reduction : "mean", one perplexity of all rows, or "none": one for each, 1 for rows that do not count.
 
-    Returns a float, or with reduction="none" an array of the shape of `p` without `axis`.
+    Returns a float, or with reduction="none" an array of the shape of the predictions without `axis`. A
+    predicted probability 0 of what happened makes it `inf`.
 
     Raises `DataError` and `UsageError`, and warns, as `cross_entropy` does.
 
-    >>> kl_divergence([0.5, 0.5], [0.5, 0.5])
-    0.0
-    >>> round(kl_divergence([0.5, 0.5], [0.25, 0.75], base="bits"), 12)
-    0.207518749639
-    >>> kl_divergence([0.5, 0.5], [1.0, 0.0])
+    >>> round(perplexity([0.25, 0.25, 0.25, 0.25]), 12)
+    4.0
+    >>> round(perplexity([0, 1], [[0.5, 0.5], [0.875, 0.125]]), 12)  # 1/√(1/2 · 1/8)
+    4.0
+    >>> perplexity([1], [[1.0, 0.0]])
     inf
 
-    Source: S. Kullback & R. A. Leibler, On information and sufficiency, Ann. Math. Stat. 22 (1951) 79–86,
-    doi:10.1214/aoms/1177729694.
+    Source: F. Jelinek, R. L. Mercer, L. R. Bahl & J. K. Baker, Perplexity: a measure of the difficulty of
+    speech recognition tasks, J. Acoust. Soc. Am. 62 (1977) S63, doi:10.1121/1.2016299.
     """
-    _same_shape("p", np.shape(p), "q", np.shape(q))
-    a, shape = _distributions(p, axis, "p")
-    b, _ = _distributions(q, axis, "q")
-    w = checked_weights(weights, shape, reduction)
-    return reduced(kernels.kl_divergence(a, b), shape, w, base, reduction)
-
-
-def _distributions(values: ArrayLike, axis: int, name: str) -> tuple[Numbers, tuple[int, ...]]:
-    """Checked rows, and the shape of the values without the axis of the classes."""
-    array = numbers(values, name)
-    rows = rows_of(array, axis, name)
-    check_range(rows, name)
-    check_sums(rows, name)
-    return rows, np.moveaxis(array, axis, -1).shape[:-1]
-
-
-def _same_shape(left: str, shape: tuple[int, ...], right: str, other: tuple[int, ...]) -> None:
-    if shape != other:
-        raise DataError(
-            "shape-mismatch",
-            f"{left} {shape} and {right} {other} do not belong together",
-            cure="give both the same shape (class indices are integers, one a row)",
+    if reduction not in ("mean", "none"):
+        raise UsageError("bad-option", f"reduction is {reduction!r}", cure='use "mean" or "none"')
+    if y_pred is not None:
+        nats = cross_entropy(
+            y_true, y_pred, axis=axis, weights=weights, where=where, floor=floor, reduction=reduction
         )
+    elif floor is None:
+        nats = entropy(y_true, axis=axis, weights=weights, where=where, reduction=reduction)
+    else:
+        raise UsageError(
+            "bad-option", "floor is given and there is no y_pred", cure="leave it out, or give predictions"
+        )
+    with np.errstate(over="ignore"):
+        return np.exp(nats) if isinstance(nats, np.ndarray) else float(np.exp(nats))

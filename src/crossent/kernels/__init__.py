@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crossent.kernels.distributions import cross_entropy, entropy, kl_divergence
+from crossent.kernels.divergences import generalised_kl_divergence, js_divergence
 from crossent.kernels.reference import (
     binary_log_loss,
     brier,
@@ -34,6 +35,8 @@ __all__ = [
     "cross_entropy",
     "entropy",
     "explain",
+    "generalised_kl_divergence",
+    "js_divergence",
     "kl_divergence",
     "label_probability_loss",
     "log_loss_from_logits",

@@ -15,7 +15,7 @@ def entropy(p: Reals) -> Floats:
     """(N,) −Σ p log p."""
     out = np.empty(len(p))
     for block in blocks(p):
-        out[block.rows] = 0.0 - block.total(_times_log(block.x, block.x))
+        out[block.rows] = 0.0 - block.total(times_log(block.x, block.x))
     return out
 
 
@@ -23,7 +23,7 @@ def cross_entropy(p: Reals, q: Reals) -> Floats:
     """(N,) −Σ p log q; +inf where some p > 0 meets q ≤ 0."""
     out = np.empty(len(p))
     for a, b in zip(blocks(p), blocks(q), strict=True):
-        out[a.rows] = 0.0 - a.total(_times_log(a.x, b.x))
+        out[a.rows] = 0.0 - a.total(times_log(a.x, b.x))
     return out
 
 
@@ -44,7 +44,7 @@ def kl_divergence(p: Reals, q: Reals) -> Floats:
     return out
 
 
-def _times_log(p: Floats, q: Floats) -> Floats:
+def times_log(p: Floats, q: Floats) -> Floats:
     """p log q, and 0 where p ≤ 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(p <= 0.0, 0.0, p * np.log(np.maximum(q, 0.0)))
