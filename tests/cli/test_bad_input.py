@@ -120,7 +120,8 @@ VALUES = {
     "weight in words": Case(
         spoiled(weight=[*["1"] * 5, "x", *["1"] * 18]),
         "not-a-number|csv-number|jsonl-type",
-        AT_5 + "column weight, value 'x'",
+        # JSON Lines holds text in every row, and the first one is named
+        "column weight, value ",
         EVALUATE + " --weight weight",
     ),
     "negative bytes": Case(
