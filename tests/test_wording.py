@@ -120,6 +120,7 @@ def test_a_number_alone_keeps_four_digits_and_never_shows_a_negative_zero(value:
         (wording.count(None), "–"),
         (wording.byte_size(3.2e15), "3200.0 TB"),
         (wording.things(0, "row"), "0 rows"),
+        (wording.clean("a\x00\x1b\u202eb\u2028c"), "a��b c"),
     ],
 )
 def test_spellings(shown: str, expected: str) -> None:

@@ -257,3 +257,12 @@ def test_a_floor_that_one_model_lacks_is_left_open(sample: Sample) -> None:
     assert cells_of(table_of(changed, "Log loss at several"), "floor eps32")[0].text != "–"
     skills = cells_of(table_of(changed, "The same on"), "skill to base rate of these rows")
     assert [c.text == "–" for c in skills] == [True] + [False] * 5
+
+
+def test_numbers_stand_right_and_names_left(results: Results) -> None:
+    for table in (b for s in build(results) for b in s.blocks if isinstance(b, Table)):
+        for column, shown in zip(table.columns, zip(*table.rows, strict=True), strict=True):
+            if any(c.exact is not None for c in shown):
+                assert column.align == "right", (table.caption, column.title)
+            elif column.key:
+                assert column.align == "left", (table.caption, column.title)
