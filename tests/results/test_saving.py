@@ -18,6 +18,7 @@ from crossent.evaluation import FORMAT, VERSION, replacing
 
 from .plain import Plain, draw
 
+SAVED = Path(__file__).parents[1] / "data" / "saved"
 DESIGN = draw(50, rows=60, zeros=0.1)
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -190,6 +191,23 @@ def test_accumulators_that_this_version_does_not_know_are_left_out() -> None:
         saved["temperature"] = {"version": 1, "state": {"t": 3}}
     assert Evaluation.from_dict(json.loads(json.dumps(data))).to_dict() == known.to_dict()
     assert (data["format"], data["version"]) == (FORMAT, VERSION)
+
+
+def test_a_file_of_format_1_opens_for_ever() -> None:
+    """Written by version 0.1.0: weights, clusters, groups, bytes, and a model of infinite loss."""
+    report = merge(SAVED / "format_1.json.gz")
+    assert [m.name for m in report.results.models] == ["sure", "half", "zero"]
+    sure, half, zero = report.results.models
+    nats = -(math.log(0.9) + 2 * math.log(0.8)) / 3.5
+    assert sure.loss.value == pytest.approx(nats, rel=1e-14)
+    assert (half.loss.value, half.loss.units) == (pytest.approx(math.log(2), rel=1e-14), 2)
+    assert (zero.loss.value, zero.n_infinite) == (math.inf, 1)
+    assert sure.bits_per_byte.value == pytest.approx(nats * 3.5 / 5.5 / math.log(2), rel=1e-14)
+    assert [(s.value, s.rows) for s in sure.groups[0][1]] == [("x", 2), ("y", 0), ("z", 1)]
+    assert report.results.data.sources[0].layout == "2 columns: p_a, p_b"
+    assert report.evaluation.to_dict() == json.loads(
+        gzip.decompress((SAVED / "format_1.json.gz").read_bytes())
+    )
 
 
 # --- merge --------------------------------------------------------------------------------------------------
