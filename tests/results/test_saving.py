@@ -205,9 +205,8 @@ def test_a_file_of_format_1_opens_for_ever() -> None:
     assert sure.bits_per_byte.value == pytest.approx(nats * 3.5 / 5.5 / math.log(2), rel=1e-14)
     assert [(s.value, s.rows) for s in sure.groups[0][1]] == [("x", 2), ("y", 0), ("z", 1)]
     assert report.results.data.sources[0].layout == "2 columns: p_a, p_b"
-    assert report.evaluation.to_dict() == json.loads(
-        gzip.decompress((SAVED / "format_1.json.gz").read_bytes())
-    )
+    saved = json.loads(gzip.decompress((SAVED / "format_1.json.gz").read_bytes()))
+    assert json.loads(json.dumps(report.evaluation.to_dict())) == saved
 
 
 # --- merge --------------------------------------------------------------------------------------------------
