@@ -79,9 +79,9 @@ def masked(rows: Numbers, mask: Mask | None) -> Numbers:
     """The rows, with (1, 0, …, 0) in place of those that do not count: every measure of it is 0."""
     if mask is None:
         return rows
-    stand_in = np.zeros(rows.shape[1:], rows.dtype)
-    stand_in[:1] = 1.0
-    return np.where(mask.reshape(-1, *[1] * stand_in.ndim), rows, stand_in)
+    stand_in = np.zeros((1, *rows.shape[1:]), rows.dtype)
+    stand_in[..., :1] = 1.0
+    return np.where(mask.reshape(-1, *[1] * (rows.ndim - 1)), rows, stand_in)
 
 
 def counted(per_row: NDArray[Any], mask: Mask | None) -> NDArray[Any]:
