@@ -55,8 +55,7 @@ def truth(rows, *, masked=False):
 
 
 def held(table: KeyedSums):
-    for c in table.columns.values():
-        c.resize(len(table.keys))
+    assert {c.cells for c in table.columns.values()} == {len(table.keys)}
     return {
         key: (to_fraction(table.columns["n"].integer(i)), to_fraction(table.columns["x"].integer(i)))
         for key, i in table.keys.items()

@@ -119,6 +119,7 @@ def test_a_constant_difference_of_any_size_is_detectable(summarise):
         (lambda s: against(s, "old"), "unknown-model", ["'old'", "m0, m1, m2"]),
         (lambda s: pairwise(s, order=["m0", "x"]), "unknown-model", ["'x'"]),
         (lambda s: pairwise(s, level=95), "probability-out-of-range", ["level is 95", "0.95"]),
+        (lambda s: pairwise(s, order=["m0"], level=95), "probability-out-of-range", ["level is 95"]),
         (lambda s: against(s, "m0", level=0.0), "probability-out-of-range", ["level is 0.0"]),
         (lambda s: model_confidence_set(s, alpha=1.0), "probability-out-of-range", ["alpha is 1.0"]),
         (lambda s: model_confidence_set(s, statistic="R"), "unknown-statistic", ["'R'", "'range' or 'max'"]),

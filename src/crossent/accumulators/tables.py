@@ -59,7 +59,7 @@ class Cells:
 
 
 class KeyedSums:
-    """Named columns of exact sums, one cell a key."""
+    """Named columns of exact sums, one cell a key: each column has as many cells as there are keys."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         self.columns = {name: LimbSums() for name in columns}
@@ -92,7 +92,6 @@ class KeyedSums:
         """Add another table with the same columns."""
         index = self._index(list(other.keys))
         for name, column in other.columns.items():
-            column.resize(len(other.keys))
             self.columns[name].merge(column, index)
 
     def sorted_keys(self) -> tuple[str, ...]:
@@ -104,14 +103,11 @@ class KeyedSums:
 
     def floats(self, name: str) -> Floats:
         """One column as float64, keys sorted."""
-        self.columns[name].resize(len(self.keys))
         return self.columns[name].floats()[self._order()]
 
     def state(self) -> dict[str, Any]:
         """Plain data, keys sorted."""
         order = self._order()
-        for column in self.columns.values():
-            column.resize(len(self.keys))
         return {
             "keys": list(self.sorted_keys()),
             "columns": {name: pack_limbs(column, order) for name, column in self.columns.items()},
