@@ -199,6 +199,7 @@ NO = -1
         (("yes", "no"), BOOL, {"true": NO, "false": NO}),
         (("True", "False"), TEXT, {"True": 0, "true": NO}),
         (("true", "1"), BOOL, {"true": 0, "false": NO}),
+        (("true", "TRUE", "false"), BOOL, {"true": 0, "false": 2}),
         (("1", "0"), TEXT, {"true": NO, "1": 0}),
         ((), INT, {"1": NO}),
     ],
