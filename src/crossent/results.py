@@ -283,7 +283,7 @@ class Results:
     loss_title: str
     """The loss in words, "log loss" for example."""
     unit: str
-    """"nats", or "bits per byte" when bytes are named and several tokenisations are compared."""
+    """"nats", "bits per byte" when bytes are named and units are paired, "1" for a score without a unit."""
     floor: float | None
     """The floor that was asked for as the headline, else None: zero is zero."""
     renormalised: bool
@@ -310,3 +310,13 @@ class Results:
     def model(self, name: str) -> ModelResult:
         """The result of the model of that name."""
         return next(m for m in self.models if m.name == name)
+
+    @property
+    def in_unit(self) -> str:
+        """ " in nats"; nothing for a score that has no unit."""
+        return "" if self.unit == "1" else f" in {self.unit}"
+
+    @property
+    def axis(self) -> str:
+        """What an axis of losses is called: the unit, or the name of a score without one."""
+        return self.loss_title if self.unit == "1" else self.unit

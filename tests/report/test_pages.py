@@ -256,7 +256,7 @@ def test_contents_lead_to_every_section(sample: Sample, drawn: Callable[[str], N
     assert [n.attributes["aria-labelledby"] for n in found] == [f"{s.anchor}-title" for s in sections]
     assert [next(n.all("h2")).text() for n in found] == [s.title for s in sections]
     assert next(seen.all("title")).text() == results.title == next(seen.all("h1")).text()
-    assert next(seen.all("p", "kind")).text() == "Log loss · nats"
+    assert next(seen.all("p", "kind")).text() == "Log loss in nats"
 
 
 def test_small_charts_that_follow_each_other_stand_together() -> None:

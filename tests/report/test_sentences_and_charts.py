@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from crossent.report import render_markdown
 from crossent.report.blocks import (
     BarChart,
     Block,
@@ -360,3 +361,12 @@ def test_notes_end_with_their_slugs(sample: Sample) -> None:
     results = sample("flights")
     said = sentences(built(results, "notes"), "list")
     assert said == [f"{n.text} [{n.slug}]" for n in results.notes] and len(said) == 2
+
+
+def test_a_score_without_unit_is_not_in_one(sample: Callable[[str], Results]) -> None:
+    score = replace(sample("flights"), loss="brier", loss_title="Brier score", unit="1")
+    axes = [b.axis for s in build(score) for b in s.blocks if isinstance(b, IntervalChart)]
+    assert "Brier score" in axes and "difference" in axes
+    verdict = next(s for s in build(score) if s.anchor == "verdict").blocks[-1]
+    assert isinstance(verdict, Sentences)
+    assert " in 1" not in render_markdown(score) and "infinity" not in verdict.items[0]

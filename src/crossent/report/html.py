@@ -39,7 +39,7 @@ def render_html(results: Results) -> str:
 
     Raises MissingExtra when jinja2, altair or vl-convert-python are not installed.
     """
-    return page(results.title, f"{results.loss_title} · {results.unit}", build(results))
+    return page(results.title, f"{results.loss_title}{results.in_unit}", build(results))
 
 
 def page(title: str, kind: str, sections: tuple[Section, ...]) -> str:

@@ -22,7 +22,7 @@ def slice_chart(results: Results, by_model: Mapping[str, tuple[Slice, ...]], wha
         title += f", the {len(worst)} highest of {len(slices)}"
     title += f", {cells.percent(results)} interval"
     points = tuple(_point(results, s) for s in worst)
-    return IntervalChart(title, results.unit, points, reference=_mean(leader.loss.value), numbers_shown=True)
+    return IntervalChart(title, results.axis, points, reference=_mean(leader.loss.value), numbers_shown=True)
 
 
 def _mean(value: float) -> float | None:

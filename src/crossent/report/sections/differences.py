@@ -20,7 +20,7 @@ def differences(results: Results) -> Section | None:
         return None
     chart = IntervalChart(
         f"Loss minus that of {comparison.reference}, {cells.percent(results)} interval",
-        f"difference in {results.unit}",
+        f"difference{results.in_unit}",
         tuple(_point(results, d) for d in comparison.differences),
         reference=0.0,
         numbers_shown=True,

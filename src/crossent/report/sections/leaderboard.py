@@ -14,7 +14,7 @@ from crossent.wording import interval, percent, probability
 
 Shown = tuple[Column, Callable[[ModelResult], Cell]]
 
-_TITLES = {"brier": "Brier", "zero_one": "Accuracy"}
+_TITLES = {"log_loss": "Log loss", "brier": "Brier", "zero_one": "Accuracy"}
 _HINTS = {
     "brier": "Squared error of the probabilities, summed over the classes; lower is better.",
     "zero_one": "Share of rows whose most probable class is the label.",
@@ -27,7 +27,7 @@ def leaderboard(results: Results) -> Section:
     single = len(results.models) == 1
     chart = IntervalChart(
         f"{results.loss_title} with {cells.percent(results)} interval",
-        results.unit,
+        results.axis,
         tuple(cells.headline_point(results, m) for m in results.models),
         numbers_shown=True,
     )
@@ -42,7 +42,7 @@ def _losses(results: Results) -> Table:
     def name(m: ModelResult) -> Cell:
         return replace(cells.model_cell(results, m.name), badge="chosen" if m.name == results.chosen else "")
 
-    hint = f"Mean over the rows, in {results.unit}."
+    hint = f"Mean over the rows{results.in_unit}."
     columns: list[Shown] = [
         (Column("#", "right", key=True), lambda m: Cell(str(m.rank), m.rank)),
         (Column("Model", key=True), name),

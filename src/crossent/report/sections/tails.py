@@ -63,7 +63,7 @@ def _bars(results: Results) -> list[BarChart]:
 
 def _histogram(results: Results, m: ModelResult) -> HistogramChart:
     place = cells.place(results, m.name)
-    return HistogramChart(m.name, f"loss of a row, {results.unit}", m.tails.histogram, m.n_infinite, place)
+    return HistogramChart(m.name, f"loss of a row{results.in_unit}", m.tails.histogram, m.n_infinite, place)
 
 
 def _worst(m: ModelResult) -> Table:

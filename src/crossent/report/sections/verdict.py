@@ -34,15 +34,14 @@ def _basis(results: Results) -> str:
         parts.append(f"{count(data.total_bytes)} bytes")
     if data.pairing != "single":
         parts.append(f"paired by {data.pairing}")
-    return f"{results.loss_title} in {results.unit} · {' · '.join(parts)}. {_treatment(results)}"
+    return f"{results.loss_title}{results.in_unit} · {' · '.join(parts)}. {_treatment(results)}"
 
 
 def _treatment(results: Results) -> str:
-    floor = (
-        "Probabilities are used as they are: one of 0 costs infinity."
-        if results.floor is None
-        else f"Probabilities are clipped to [{results.floor:g}, 1 − {results.floor:g}], as asked."
-    )
+    floor = "Probabilities are used as they are"
+    floor += ": one of 0 costs infinity." if results.loss == "log_loss" else "."
+    if results.floor is not None:
+        floor = f"Probabilities are clipped to [{results.floor:g}, 1 − {results.floor:g}], as asked."
     errors = "± is the standard error"
     if results.data.cluster_column:
         errors += f", clustered by {results.data.cluster_column}"
