@@ -209,7 +209,9 @@ LABELLED = {
     "binary_log_loss": lambda y, z: kernels.binary_log_loss(y == 0, np.minimum(np.abs(z[:, 0]), 1)),
     "entropy": lambda y, z: kernels.entropy(np.abs(z)),
     "cross_entropy": lambda y, z: kernels.cross_entropy(np.abs(z), np.abs(z[:, ::-1])),
-    "kl_divergence": lambda y, z: kernels.kl_divergence(np.abs(z), np.abs(z[:, ::-1])),
+    "generalised_kl_divergence": lambda y, z: kernels.generalised_kl_divergence(
+        np.abs(z), np.abs(z[:, ::-1])
+    ),
 }
 
 

@@ -430,3 +430,12 @@ def test_no_bytes_at_all(language):
         with pytest.raises(DataError) as error:
             select({"words": table}, bytes="token_bytes", **options)
         assert fault(error) == "no-bytes"
+
+
+def test_two_unknown_labels_of_a_row_are_two_labels(pair, road):
+    one, other = changed(pair["a"], "label", 3, "dog"), pair["b"]
+    with pytest.raises(DataError) as error:
+        select({"a": one, "b": road(changed(other, "label", 3, "fox"))}, unknown_label="zero")
+    assert fault(error) == "labels-differ"
+    same = select({"a": one, "b": road(changed(other, "label", 3, "dog"))}, unknown_label="zero").results
+    assert [model.quality.unknown_labels for model in same.models] == [1, 1]

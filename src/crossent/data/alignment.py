@@ -13,8 +13,9 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from crossent.data.facts import Facts
+from crossent.data.facts import UNKNOWN, Facts
 from crossent.data.identity import IdType
+from crossent.data.labels import Keyed
 from crossent.data.layout import Layout
 from crossent.data.pieces import Keep, Piece, no_rows, pieces
 from crossent.data.readers.contract import Source
@@ -95,6 +96,13 @@ def zipped(models: Sequence[Model], where: Sequence[tuple[str, str]], batch_rows
         number += 1
 
 
+def _other_text(mine: Keyed, theirs: Keyed) -> Keep:
+    different: Keep = (
+        np.array(mine.values, object)[mine.codes] != np.array(theirs.values, object)[theirs.codes]
+    )
+    return different
+
+
 def check_same_rows(models: Sequence[Model], aligned: Aligned, facts: Sequence[Facts]) -> None:
     """That batches hold the same rows: OrderDiffers for other ids, DataError for other facts of a row."""
     first = facts[0]
@@ -109,7 +117,7 @@ def check_same_rows(models: Sequence[Model], aligned: Aligned, facts: Sequence[F
         for mine, theirs in zip((first.cluster, *first.groups), (other.cluster, *other.groups), strict=True):
             if mine is None or theirs is None:
                 continue
-            named = np.array(mine.values, object)[mine.codes] != np.array(theirs.values, object)[theirs.codes]
+            named = _other_text(mine, theirs)
             if named.any():
                 row = piece.row(int(np.flatnonzero(named)[0]))
                 fact_mismatch(
@@ -118,13 +126,15 @@ def check_same_rows(models: Sequence[Model], aligned: Aligned, facts: Sequence[F
 
 
 def _same_labels(first_model: Model, model: Model, piece: Piece, first: Facts, other: Facts) -> None:
-    if first.labels is not None and other.labels is not None:
-        different = first.labels != other.labels
-    elif first.label_text is not None and other.label_text is not None:
-        mine, theirs = first.label_text, other.label_text
-        different = np.array(mine.values, object)[mine.codes] != np.array(theirs.values, object)[theirs.codes]
-    else:
+    if first.label_text is None or other.label_text is None:
         return
+    if first.labels is None or other.labels is None:
+        different = _other_text(first.label_text, other.label_text)
+    else:
+        different = first.labels != other.labels
+        unknown = first.labels == UNKNOWN
+        if unknown.any():
+            different |= unknown & _other_text(first.label_text, other.label_text)
     if not different.any():
         return
     row = int(np.flatnonzero(different)[0])

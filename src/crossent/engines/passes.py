@@ -13,7 +13,7 @@ from crossent.accumulators.moments import Moments
 from crossent.accumulators.registry import new_states
 from crossent.data.alignment import Aligned, Model, OrderDiffers, check_same_rows, zipped
 from crossent.data.batch import build
-from crossent.data.facts import Classes, Facts, facts_of
+from crossent.data.facts import UNKNOWN, Classes, Facts, facts_of
 from crossent.data.identity import Run, keys_of, normalised, run_of, strictly_increasing
 from crossent.data.joining import check_unique, estimated_rows, joined, places_of
 from crossent.data.labels import fingerprints
@@ -207,6 +207,9 @@ def _records(model: Model, piece: Piece, facts: Facts, rows: Rows) -> Records:
     records["loss"] = rows.loss
     if facts.labels is not None:
         records["label"] = facts.labels.view(np.uint64)
+        unknown = facts.labels == UNKNOWN
+        if facts.label_text is not None and unknown.any():
+            records["label"][unknown] = fingerprints(facts.label_text)[unknown]
     elif facts.label_text is not None:
         records["label"] = fingerprints(facts.label_text)
     if facts.cluster is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossent.kernels.distributions import cross_entropy, entropy, kl_divergence
+from crossent.kernels.distributions import cross_entropy, entropy
 from crossent.kernels.divergences import generalised_kl_divergence, js_divergence
 from crossent.kernels.reference import (
     binary_log_loss,
@@ -37,7 +37,6 @@ __all__ = [
     "explain",
     "generalised_kl_divergence",
     "js_divergence",
-    "kl_divergence",
     "label_probability_loss",
     "log_loss_from_logits",
     "log_loss_from_probs",

@@ -1,4 +1,4 @@
-"""Entropy, cross-entropy and divergence of each row, in nats, with the blocks and sums of `reference`.
+"""Entropy and cross-entropy of each row, in nats, with the blocks and sums of `reference`.
 
 A probability ≤ 0 counts as 0, and 0·log 0 as 0; nan gives nan wherever it has weight. float32 is widened
 first; results are float64.
@@ -24,23 +24,6 @@ def cross_entropy(p: Reals, q: Reals) -> Floats:
     out = np.empty(len(p))
     for a, b in zip(blocks(p), blocks(q), strict=True):
         out[a.rows] = 0.0 - a.total(times_log(a.x, b.x))
-    return out
-
-
-def kl_divergence(p: Reals, q: Reals) -> Floats:
-    """(N,) Σ p log(p/q); +inf where some p > 0 meets q ≤ 0.
-
-    Within a factor of two, log(p/q) is log1p((p − q)/q), whose p − q is exact: close distributions keep
-    their digits.
-    """
-    out = np.empty(len(p))
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for a, b in zip(blocks(p), blocks(q), strict=True):
-            difference = a.x - b.x
-            close = np.abs(difference) <= 0.5 * b.x
-            apart = np.log(a.x) - np.log(np.maximum(b.x, 0.0))
-            ratio = np.where(close, np.log1p(difference / b.x), apart)
-            out[a.rows] = a.total(np.where(a.x <= 0.0, 0.0, a.x * ratio))
     return out
 
 
