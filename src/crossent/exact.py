@@ -29,6 +29,9 @@ _EXACT_BITS = 53
 _SUM_BLOCK = 1 << 17
 # 2**20 squared times 2**13 rows fills them too; ddot stays on one thread up to 10,000 entries (OpenBLAS).
 _GRAM_BITS, _GRAM_BLOCK = 20, 1 << 13
+# Columns are cut for as many rows at once as make 16 MiB of slices, some 4 a column: fewer calls, which
+# threads wait for each other in.
+_GRAM_NUMBERS = 1 << 19
 
 Slices = list[tuple[int, Floats]]
 """An array as Σ h·2^g: pairs (g, h) of an exponent and an array of whole numbers."""
@@ -112,8 +115,9 @@ def exact_gram(columns: Sequence[Floats | None], pairs: Sequence[tuple[int, int]
     """
     sums: dict[tuple[int, int], int] = {}
     size = next((c.size for c in columns if c is not None), 0)
-    for start in range(0, size, _GRAM_BLOCK):
-        rows = min(_GRAM_BLOCK, size - start)
+    step = _GRAM_BLOCK * max(1, _GRAM_NUMBERS // max(1, len(columns)) // _GRAM_BLOCK)
+    for start in range(0, size, step):
+        rows = min(step, size - start)
         sliced = [None if c is None else cut(c[start : start + rows], _GRAM_BITS, 1) for c in columns]
         for index, (a, b) in enumerate(pairs):
             for shift, value in _products(sliced[a], sliced[b], rows):
@@ -134,10 +138,20 @@ def _products(left: Slices | None, right: Slices | None, rows: int) -> Iterator[
         return
     for i, (g, h) in enumerate(left):
         if left is right:
-            yield 2 * g, int(h.dot(h))
-            yield from ((g + k, 2 * int(h.dot(m))) for k, m in left[i + 1 :])
+            yield 2 * g, _dot(h, h)
+            yield from ((g + k, 2 * _dot(h, m)) for k, m in left[i + 1 :])
         else:
-            yield from ((g + k, int(h.dot(m))) for k, m in right)
+            yield from ((g + k, _dot(h, m)) for k, m in right)
+
+
+def _dot(h: Floats, m: Floats) -> int:
+    """Σ h·m of slices: exact in each block of rows, and in whole numbers over the blocks."""
+    whole = h.size // _GRAM_BLOCK * _GRAM_BLOCK
+    total = int(h[whole:].dot(m[whole:]))
+    if whole:
+        blocks = np.vecdot(h[:whole].reshape(-1, _GRAM_BLOCK), m[:whole].reshape(-1, _GRAM_BLOCK))
+        total += int(blocks.astype(np.int64).sum())
+    return total
 
 
 def to_fraction(total: int, unit: int = SUM_UNIT) -> Fraction:

@@ -26,9 +26,9 @@ from crossent.errors import DataError
 
 Progress = Callable[[int], None]
 
-# 16 MiB of float64 a batch of all models, at most 2**16 rows: larger ones leave the cache, smaller cost calls
+# 16 MiB of float64 a batch of all models, at most 2**17 rows: smaller ones cost calls, for which threads wait
 BATCH_NUMBERS = 1 << 21
-BATCH_ROWS = 1 << 16
+BATCH_ROWS = 1 << 17
 
 
 @dataclass
