@@ -162,35 +162,35 @@ def _weight(piece: Piece, name: str | None) -> Floats | None:
         return None
     weight = _numbers(piece, name)
     # below 1/MOST the square of a weight would be lost, above MOST that of a weighted loss
-    bad = ~((weight == 0.0) | ((weight >= 1.0 / MOST) & (weight <= MOST)))
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise DataError(
-            "bad-weight",
-            f"a weight must be 0 or a number from {1.0 / MOST:g} to {MOST:g}",
-            file=piece.file,
-            row=piece.row(row),
-            column=name,
-            value=float(weight[row]),
-            cure="give rows that should not count the weight 0",
-        )
-    return weight
+    good = (weight == 0.0) | ((weight >= 1.0 / MOST) & (weight <= MOST))
+    problem = f"a weight must be 0 or a number from {1.0 / MOST:g} to {MOST:g}"
+    return _only(
+        piece, name, "bad-weight", problem, "give rows that should not count the weight 0", weight, good
+    )
 
 
 def _bytes(piece: Piece, name: str | None) -> Floats | None:
     if name is None:
         return None
     size = _numbers(piece, name)
-    bad = ~((size >= 0.0) & (size <= MOST))
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
+    problem = f"the number of bytes must be from 0 to {MOST:g}"
+    good = (size >= 0.0) & (size <= MOST)
+    return _only(piece, name, "bad-bytes", problem, "write the UTF-8 bytes of each token", size, good)
+
+
+def _only(
+    piece: Piece, name: str, slug: str, problem: str, cure: str, values: Floats, good: NDArray[np.bool_]
+) -> Floats:
+    """The values, all of which must be good."""
+    if not good.all():
+        row = int(np.flatnonzero(~good)[0])
         raise DataError(
-            "bad-bytes",
-            f"the number of bytes must be from 0 to {MOST:g}",
+            slug,
+            problem,
             file=piece.file,
             row=piece.row(row),
             column=name,
-            value=float(size[row]),
-            cure="write the UTF-8 bytes of each token",
+            value=float(values[row]),
+            cure=cure,
         )
-    return size
+    return values
