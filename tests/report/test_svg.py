@@ -25,7 +25,7 @@ from crossent.report.palette import DARK, LIGHT, MODEL_COLOURS, css, model_colou
 from crossent.statistics.calibration_error import ReliabilityBin
 
 INF = float("inf")
-NUMBER = r"(-?[\d.]+)"
+NUMBER = r"(-?[\d.]+(?:e-?\d+)?)"
 DOT = re.compile(rf'<path transform="translate\({NUMBER},{NUMBER}\)" d="M{NUMBER},0A[^"]*" fill="(#\w+)"')
 LINE = re.compile(
     rf'<line transform="translate\({NUMBER},{NUMBER}\)" x2="{NUMBER}" y2="{NUMBER}"'

@@ -208,7 +208,7 @@ def test_tails(case) -> None:
         rows = len(worst)
         counts = {"worst row": 1, "worst 10 rows": 10, "worst 100 rows": 100}
         counts = {what: n for what, n in counts.items() if n <= rows}
-        counts |= {"worst 1 %": math.ceil(rows / 100), "worst 5 %": math.ceil(rows / 20)}
+        counts |= {f"worst {q} %": math.ceil(rows * q / 100) for q in (1, 5, 10)}
         assert [(what, n) for what, n, _ in model.tails.shares] == list(counts.items())
         for _, n, share in model.tails.shares:
             assert share == close(sum(part for _, _, part in worst[:n]) / total)

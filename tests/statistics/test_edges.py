@@ -258,7 +258,7 @@ def test_a_fixed_number_is_shown_where_there_are_as_many_rows(rows):
     names = [name for name, *_ in tail_shares([], cells([1.0], [2.0], [rows]), rows)]
     assert ("worst 10 rows" in names, "worst 100 rows" in names) == (rows >= 10, rows >= 100)
     assert names[0] == "worst row"
-    assert names[-2:] == ["worst 1 %", "worst 5 %"]
+    assert names[-3:] == ["worst 1 %", "worst 5 %", "worst 10 %"]
 
 
 def test_a_negative_total_has_no_shares():

@@ -41,7 +41,7 @@ def test_shares_are_those_of_the_sorted_rows(n, weighted, keep):
     w = rng.uniform(0.5, 2, n) if weighted else np.ones(n)
     shares = tail_shares(_top(losses, w, keep), _histogram(losses, w), n)
     fixed = [c for c in (1, 10, 100) if c <= n]
-    assert [count for _, count, _ in shares] == [*fixed, math.ceil(n / 100), math.ceil(n / 20)]
+    assert [count for _, count, _ in shares] == [*fixed, *(math.ceil(n / k) for k in (100, 20, 10))]
     for _, count, share in shares:
         exact = count <= keep
         # inside a cell rows count with their mean: 0.8 % of the loss, and the weights of those few rows
@@ -52,10 +52,10 @@ def test_shares_are_those_of_the_sorted_rows(n, weighted, keep):
 def test_names_and_whole_percentages():
     losses = np.arange(1.0, 701.0)
     shares = tail_shares(_top(losses, np.ones(700)), _histogram(losses), 700)
-    names = ["worst row", "worst 10 rows", "worst 100 rows", "worst 1 %", "worst 5 %"]
+    names = ["worst row", "worst 10 rows", "worst 100 rows", "worst 1 %", "worst 5 %", "worst 10 %"]
     assert [what for what, _, _ in shares] == names
     # 700 · 0.01 is 7.000000000000001 in float64
-    assert [count for _, count, _ in shares] == [1, 10, 100, 7, 35]
+    assert [count for _, count, _ in shares] == [1, 10, 100, 7, 35, 70]
 
 
 @given(st.lists(st.floats(1e-6, 50), min_size=120, max_size=300), st.integers(0, 50))
@@ -72,7 +72,8 @@ def test_equal_losses_share_equally():
     """Ten known rows inside a single cell: the rest of that cell continues where they end."""
     losses = np.full(400, 0.7)
     shares = tail_shares(_top(losses, np.ones(400), 10), _histogram(losses), 400)
-    assert [share for *_, share in shares] == pytest.approx([1 / 400, 10 / 400, 100 / 400, 4 / 400, 20 / 400])
+    rows = [1, 10, 100, 4, 20, 40]
+    assert [share for *_, share in shares] == pytest.approx([n / 400 for n in rows])
 
 
 @pytest.mark.parametrize("losses", [[0.0, 0.0], [math.inf, 1.0]])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from crossent.statistics.summary import Floats
 
 COUNTS = (1, 10, 100)
-PERCENTAGES = (1, 5)
+PERCENTAGES = (1, 5, 10)
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class LossHistogram:
 def tail_shares(
     top: Sequence[tuple[float, float]], histogram: LossHistogram, rows: int
 ) -> tuple[tuple[str, int, float], ...]:
-    """Share of the total loss Σwℓ held by the worst 1, 10 and 100 rows and the worst 1 % and 5 %.
+    """Share of the total loss Σwℓ held by the worst 1, 10 and 100 rows and the worst 1 %, 5 % and 10 %.
 
     Parameters: `top` lists (ℓ, wℓ) of the worst rows, largest ℓ first; `histogram` covers all rows, those in
     `top` too. A percentage counts ⌈n·q⌉ rows. Up to len(top) rows the share is exact; beyond, the rows of the
