@@ -187,6 +187,19 @@ class TakesAnything(Sound):
         return super().value(labels, prediction, kind if kind in self.kinds else "probs")
 
 
+class NotZeroTimesInfinity(Sound):
+    """0·log 0 is nan."""
+
+    def value(self, labels, prediction, kind):
+        value = super().value(labels, prediction, kind)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return value + 0 * np.log(prediction).min(axis=1, initial=1.0) if kind == "probs" else value
+
+
+class ClaimsTooLittle(Sound):
+    strictly_proper = False
+
+
 class WrongGradient(Sound):
     def gradient(self, labels, prediction, kind):
         return super().gradient(labels, prediction, kind) * 1.001
@@ -219,7 +232,9 @@ SABOTEURS = {
     Undefined: "within_bounds",
     KindsDiffer: "kinds_agree",
     Improper: "proper",
+    ClaimsTooLittle: "proper",
     TakesAnything: "refuses_other_kinds",
+    NotZeroTimesInfinity: "extremes",
     WrongGradient: "gradient",
     GradientOfTheLabelOnly: "gradient",
     WrongHessian: "hessian_diagonal",
@@ -234,7 +249,7 @@ def test_the_parent_of_the_broken_is_sound():
 def test_each_fault_is_caught(broken, check):
     by_name = {c.__name__: c for c in CHECKS}
     with pytest.raises(AssertionError):
-        by_name[check](broken(), broken.kinds[-1])
+        by_name[check](broken(), "probs" if check == "extremes" else broken.kinds[-1])
 
 
 def test_every_check_has_a_saboteur():

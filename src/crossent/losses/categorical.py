@@ -44,6 +44,8 @@ class LogLoss(Loss):
     strictly_proper: ClassVar[bool] = True
     elicits: ClassVar[str] = "distribution"
     bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)
+    calibration: ClassVar[str] = "Its minimum is the true probabilities: calibrated where the model can be."
+    use: ClassVar[str] = "The default, for training and for judging whoever states probabilities."
 
     def value(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
         check_arguments(self, labels, prediction, kind)
@@ -64,7 +66,7 @@ class LogLoss(Loss):
         if kind == "log_probs":
             return at_label(labels, prediction, -1.0)
         p = np.maximum(kernels.take_label(labels, prediction), 0.0)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             return at_label(labels, prediction, -1.0 / p)
 
     def hessian_diagonal(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
@@ -101,6 +103,8 @@ class Brier(Loss):
     strictly_proper: ClassVar[bool] = True
     elicits: ClassVar[str] = "distribution"
     bounds: ClassVar[tuple[float, float]] = (0.0, 2.0)
+    calibration: ClassVar[str] = "Its minimum is the true probabilities; small ones hardly weigh."
+    use: ClassVar[str] = "Where one confident mistake must not decide: no row counts more than 2."
 
     def value(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
         check_arguments(self, labels, prediction, kind)
@@ -163,6 +167,9 @@ class ZeroOne(Loss):
     strictly_proper: ClassVar[bool] = False
     elicits: ClassVar[str] = "mode"
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    proper: ClassVar[bool] = True
+    calibration: ClassVar[str] = "Says nothing of it: only which class is largest matters."
+    use: ClassVar[str] = "To report how often the first choice is wrong, beside a loss of probabilities."
 
     def value(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
         check_arguments(self, labels, prediction, kind)

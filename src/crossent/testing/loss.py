@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossent.errors import UsageError
-from crossent.losses.contract import KINDS, Codes, Floats, Loss
+from crossent.losses.contract import KINDS, TARGETS, Floats, Loss
+from crossent.testing.expectations import expected, forecasts
+from crossent.testing.extremes import extreme_predictions
+from crossent.testing.samples import as_kind, converted, prepared
 
 CLASS_COUNTS = (2, 3, 17)
 """Two classes, a few, and more than the kernels add one after another."""
@@ -21,8 +24,9 @@ def check_loss(loss: Loss) -> None:
 
     Checked for each declared kind of prediction: declarations, immutability, pickling, shape and type of the
     values, no memory of earlier calls, rows that do not depend on their neighbours (bit for bit), inputs left
-    untouched, float32 as its widened copy, bounds, agreement of the kinds with one another, properness where
-    it is claimed, refusal of other kinds, and both derivatives against five-point differences.
+    untouched, float32 as its widened copy, bounds, agreement of the kinds with one another, properness (that
+    it is what is claimed, no more and no less), refusal of other kinds, extreme predictions and no rows
+    without nan, and both derivatives against five-point differences.
 
     >>> from crossent.losses import get
     >>> check_loss(get("brier"))
@@ -38,6 +42,7 @@ def check_loss(loss: Loss) -> None:
 
 def declarations(loss: Loss, kind: str) -> None:
     require(kind in KINDS, f"{kind!r} is not one of {KINDS}")
+    require(loss.target in TARGETS, f"{loss.target!r} is not one of {tuple(TARGETS)}")
     require(loss.name.isidentifier() and loss.name.islower(), f"{loss.name!r} is no lower-case identifier")
     require(bool(loss.title and loss.unit and loss.elicits), "title, unit and elicits must say something")
     require(loss.bounds[0] < loss.bounds[1], "bounds must be (lower, upper)")
@@ -53,23 +58,24 @@ def immutable(loss: Loss, kind: str) -> None:
 
 
 def pickles(loss: Loss, kind: str) -> None:
-    labels, prediction = sample(kind, 3)
+    loss, labels, prediction = prepared(loss, kind)
     again = pickle.loads(pickle.dumps(loss))
     require(again == loss, "the unpickled loss is not equal to the loss")
     same_bits(again.value(labels, prediction, kind), loss.value(labels, prediction, kind), "unpickled loss")
 
 
 def shape_and_type(loss: Loss, kind: str) -> None:
-    labels, prediction = sample(kind, 3)
+    loss, labels, prediction = prepared(loss, kind)
     value = loss.value(labels, prediction, kind)
-    require(value.shape == labels.shape, f"values {value.shape} for labels {labels.shape}")
+    require(value.shape == labels.shape[:1], f"values {value.shape} for labels {labels.shape}")
     require(value.dtype == np.float64, f"values are {value.dtype}, not float64")
 
 
 def stateless(loss: Loss, kind: str) -> None:
-    labels, prediction = sample(kind, 3, seed=1)
+    loss, labels, prediction = prepared(loss, kind, seed=1)
     before = loss.value(labels, prediction, kind).copy()
-    loss.value(*sample(kind, 3, seed=2), kind)
+    _, other_labels, other_prediction = prepared(loss, kind, seed=2)
+    loss.value(other_labels, other_prediction, kind)
     same_bits(loss.value(labels, prediction, kind), before, "the first data once more, after other data")
     turned = loss.value(labels[::-1].copy(), prediction[::-1].copy(), kind)
     same_bits(turned, before[::-1], "the first data in reverse")
@@ -77,15 +83,15 @@ def stateless(loss: Loss, kind: str) -> None:
 
 def rows_stand_alone(loss: Loss, kind: str) -> None:
     for classes in CLASS_COUNTS:
-        labels, prediction = sample(kind, classes, rows=67)
-        together = loss.value(labels, prediction, kind)
+        mine, labels, prediction = prepared(loss, kind, classes, rows=67)
+        together = mine.value(labels, prediction, kind)
         for cut in (1, 8, 33, 66):
-            parts = [loss.value(labels[s], prediction[s], kind) for s in (slice(cut), slice(cut, None))]
+            parts = [mine.value(labels[s], prediction[s], kind) for s in (slice(cut), slice(cut, None))]
             same_bits(np.concatenate(parts), together, f"{classes} classes, rows split at {cut}")
 
 
 def inputs_stay(loss: Loss, kind: str) -> None:
-    labels, prediction = sample(kind, 3)
+    loss, labels, prediction = prepared(loss, kind)
     kept = labels.copy(), prediction.copy()
     writable = loss.value(labels, prediction, kind)
     same_bits(labels, kept[0], "labels after the call")
@@ -96,43 +102,59 @@ def inputs_stay(loss: Loss, kind: str) -> None:
 
 def float32_is_widened(loss: Loss, kind: str) -> None:
     for classes in CLASS_COUNTS:
-        labels, prediction = sample(kind, classes)
+        mine, labels, prediction = prepared(loss, kind, classes)
         narrow = prediction.astype(np.float32)
-        widened = loss.value(labels, narrow.astype(np.float64), kind)
-        same_bits(loss.value(labels, narrow, kind), widened, f"{classes} classes, float32")  # type: ignore[arg-type]
+        widened = mine.value(labels, narrow.astype(np.float64), kind)
+        same_bits(mine.value(labels, narrow, kind), widened, f"{classes} classes, float32")  # type: ignore[arg-type]
 
 
 def within_bounds(loss: Loss, kind: str) -> None:
     low, high = loss.bounds
     for spread in (1.0, 30.0):
-        value = loss.value(*sample(kind, 3, spread=spread), kind)
+        mine, labels, prediction = prepared(loss, kind, spread=spread)
+        value = mine.value(labels, prediction, kind)
         slack = 1e-12
         inside = (value >= low - slack) & (value <= high + slack)
         require(bool(inside.all()), f"{value[~inside][:1]} is outside of the bounds {loss.bounds}")
 
 
 def kinds_agree(loss: Loss, kind: str) -> None:
-    labels, log_p = sample("log_probs", 3)
-    first = loss.value(labels, as_kind(loss.kinds[0], log_p, labels), loss.kinds[0])
-    value = loss.value(labels, as_kind(kind, log_p, labels), kind)
-    require(bool(np.allclose(value, first, rtol=1e-12, atol=1e-14)), f"differs from {loss.kinds[0]}")
+    first_kind = loss.kinds[0]
+    if loss.target in ("class", "ordinal", "distribution"):
+        mine, labels, log_p = prepared(loss, "log_probs")
+        codes = labels if labels.ndim == 1 else np.zeros(len(log_p), np.int64)
+        first, other = as_kind(first_kind, log_p, codes), as_kind(kind, log_p, codes)
+    elif loss.target == "indicators":
+        mine, labels, z = prepared(loss, "logits")
+        first, other = ({"logits": z, "probs": 1.0 / (1.0 + np.exp(-z))}[k] for k in (first_kind, kind))
+    else:
+        mine, labels, first = prepared(loss, first_kind)
+        changed = converted(first, first_kind, kind)
+        if changed is None:
+            return
+        other = changed
+    one, two = mine.value(labels, first, first_kind), mine.value(labels, other, kind)
+    require(bool(np.allclose(two, one, rtol=1e-12, atol=1e-14)), f"differs from {first_kind}")
 
 
 def proper(loss: Loss, kind: str) -> None:
-    if not loss.strictly_proper:
-        return
-    rng = np.random.default_rng(5)
-    for _ in range(5):
-        truth = rng.dirichlet(np.ones(3))
-        best = expected(loss, kind, truth, truth)
-        for distance in (0.01, 0.3, 1.0):
-            other = (1 - distance) * truth + distance * rng.dirichlet(np.ones(3))
-            other /= other.sum()
-            require(expected(loss, kind, truth, other) > best, f"{other} scores as well as the truth {truth}")
+    """The truth is the only best forecast, a best one, or some truth is not, as the loss declares."""
+    gains = []
+    for truth, others in forecasts(loss, kind):
+        mine = loss.example(truth.size)
+        best = expected(mine, kind, truth, truth)
+        for other in others:
+            gains.append(best - expected(mine, kind, truth, other))
+            if loss.strictly_proper:
+                require(gains[-1] < 0.0, f"{other} scores as well as the truth {truth}")
+            elif loss.proper:
+                require(gains[-1] < 1e-12, f"{other} scores better than the truth {truth}")
+    if gains and loss.properness == "not proper":
+        require(max(gains) > 1e-9, "declared not proper, but no forecast was better than the truth")
 
 
 def refuses_other_kinds(loss: Loss, kind: str) -> None:
-    labels, prediction = sample(kind, 3)
+    loss, labels, prediction = prepared(loss, kind)
     for other in {*KINDS, "no_such_kind"} - set(loss.kinds):
         try:
             loss.value(labels, prediction, other)
@@ -141,14 +163,27 @@ def refuses_other_kinds(loss: Loss, kind: str) -> None:
         raise AssertionError(f"{other} is not declared, yet accepted")
 
 
+def extremes(loss: Loss, kind: str) -> None:
+    """Predictions at the edge of their domain give a limit, never nan, and neither do no rows at all."""
+    for labels, prediction in extreme_predictions(loss, kind):
+        classes = prediction.shape[1] if prediction.ndim == 2 else 3
+        mine = loss.example(classes + (kind == "cumulative_logits"))
+        for what in (mine.value, mine.gradient, mine.hessian_diagonal):
+            try:
+                result = what(labels, prediction, kind)
+            except NotImplementedError:
+                continue
+            bad = np.isnan(result)
+            require(not bad.any(), f"{what.__name__} of {prediction[bad.nonzero()[0][:1]]} is nan")
+            require(len(result) == len(labels), f"{what.__name__} has the shape {result.shape}")
+
+
 def gradient(loss: Loss, kind: str) -> None:
-    labels, prediction = sample(kind, 3, spread=0.5)
-    close_to(loss.gradient, (1.0, -8.0, 0.0, 8.0, -1.0), 1, loss, labels, prediction, kind)
+    close_to("gradient", (1.0, -8.0, 0.0, 8.0, -1.0), 1, loss, kind)
 
 
 def hessian_diagonal(loss: Loss, kind: str) -> None:
-    labels, prediction = sample(kind, 3, spread=0.5)
-    close_to(loss.hessian_diagonal, (-1.0, 16.0, -30.0, 16.0, -1.0), 2, loss, labels, prediction, kind)
+    close_to("hessian_diagonal", (-1.0, 16.0, -30.0, 16.0, -1.0), 2, loss, kind)
 
 
 CHECKS: tuple[Callable[[Loss, str], None], ...] = (
@@ -164,50 +199,17 @@ CHECKS: tuple[Callable[[Loss, str], None], ...] = (
     kinds_agree,
     proper,
     refuses_other_kinds,
+    extremes,
     gradient,
     hessian_diagonal,
 )
 
 
-def sample(
-    kind: str, classes: int, rows: int = 40, seed: int = 0, spread: float = 2.0
-) -> tuple[Codes, Floats]:
-    """Labels and a prediction of the kind; a larger spread makes it more confident."""
-    rng = np.random.default_rng([seed, classes])
-    z = rng.normal(scale=spread, size=(rows, classes))
-    log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-    labels = rng.integers(0, classes, rows)
-    return labels, z if kind == "logits" else as_kind(kind, log_p, labels)
-
-
-def as_kind(kind: str, log_p: Floats, labels: Codes) -> Floats:
-    """Log-probabilities as another kind; logits get a constant a row, which must not matter."""
-    if kind == "probs":
-        return np.exp(log_p)
-    if kind == "logits":
-        return log_p + np.arange(len(log_p))[:, None] / 8
-    return log_p if kind == "log_probs" else log_p[np.arange(len(labels)), labels]
-
-
-def expected(loss: Loss, kind: str, truth: Floats, forecast: Floats) -> float:
-    """Σ_k truth_k · loss(k, forecast)."""
-    labels = np.arange(truth.size)
-    log_p = np.log(np.tile(forecast, (truth.size, 1)))
-    return float(truth @ loss.value(labels, as_kind(kind, log_p, labels), kind))
-
-
-def close_to(
-    derivative: Callable[[Codes, Floats, str], Floats],
-    coefficients: tuple[float, ...],
-    order: int,
-    loss: Loss,
-    labels: Codes,
-    prediction: Floats,
-    kind: str,
-) -> None:
+def close_to(name: str, coefficients: tuple[float, ...], order: int, loss: Loss, kind: str) -> None:
     """Compare a derivative with Σ c_i f(x + i·h) / 12 h^order, i = −2 … 2; none declared is fine."""
+    loss, labels, prediction = prepared(loss, kind, spread=0.5)
     try:
-        given = derivative(labels, prediction, kind)
+        given: Floats = getattr(loss, name)(labels, prediction, kind)
     except NotImplementedError:
         return
     require(given.shape == prediction.shape, f"{given.shape} for a prediction {prediction.shape}")
