@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crossent import kernels
+from crossent._arrays import same_kind
 from crossent.information.arguments import (
     Base,
     Reduction,
@@ -19,6 +20,7 @@ from crossent.information.arguments import (
 )
 
 
+@same_kind
 def kl_divergence(
     p: ArrayLike,
     q: ArrayLike,
@@ -61,6 +63,7 @@ def kl_divergence(
     return reduced(kernels.generalised_kl_divergence(a, b), shape, w, base, reduction)
 
 
+@same_kind
 def generalised_kl_divergence(
     p: ArrayLike,
     q: ArrayLike,
@@ -105,6 +108,7 @@ def generalised_kl_divergence(
     return reduced(kernels.generalised_kl_divergence(a, b), shape, w, base, reduction)
 
 
+@same_kind
 def js_divergence(
     p: ArrayLike,
     q: ArrayLike,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crossent import kernels
+from crossent._arrays import same_kind
 from crossent.errors import UsageError
 from crossent.information.arguments import (
     Base,
@@ -22,6 +23,7 @@ from crossent.information.arguments import (
 Axes = tuple[int, int]
 
 
+@same_kind
 def mutual_information(
     joint: ArrayLike,
     *,
@@ -67,6 +69,7 @@ def mutual_information(
     return reduced(_mean_over_x(p_x, per_x), shape, w, base, reduction)
 
 
+@same_kind
 def conditional_entropy(
     joint: ArrayLike,
     *,

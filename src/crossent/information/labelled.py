@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossent import kernels
+from crossent._arrays import same_kind
 from crossent.errors import DataError, UsageError
 from crossent.information.arguments import (
     Base,
@@ -30,6 +31,7 @@ Codes = NDArray[np.int64]
 Labels = Sequence[Hashable] | ArrayLike
 
 
+@same_kind
 def log_loss(
     y: Labels,
     p: ArrayLike,

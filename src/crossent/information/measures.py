@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crossent import kernels
+from crossent._arrays import same_kind
 from crossent.errors import UsageError
 from crossent.information.arguments import (
     Base,
@@ -22,6 +23,7 @@ from crossent.information.arguments import (
 )
 
 
+@same_kind
 def entropy(
     p: ArrayLike,
     *,
@@ -62,6 +64,7 @@ def entropy(
     return reduced(kernels.entropy(rows), shape, w, base, reduction)
 
 
+@same_kind
 def cross_entropy(
     y_true: ArrayLike,
     y_pred: ArrayLike,
@@ -126,6 +129,7 @@ def cross_entropy(
     return reduced(counted(rows, mask), shape, w, base, reduction)
 
 
+@same_kind
 def perplexity(
     y_true: ArrayLike,
     y_pred: ArrayLike | None = None,
