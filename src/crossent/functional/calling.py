@@ -1,0 +1,144 @@
+"""Value, gradient and Hessian diagonal of any loss of the registry, on arrays of any library."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from crossent._arrays import same_kind
+from crossent.errors import UsageError
+from crossent.functional.checks import check_values
+from crossent.functional.question import Question, ask, times
+from crossent.information.arguments import Base, Floats, Reduction, reduced
+from crossent.losses import Loss
+
+
+@same_kind
+def loss(
+    y: ArrayLike,
+    prediction: Any,
+    loss: str | Loss = "log_loss",
+    *,
+    kind: str | None = None,
+    axis: int = -1,
+    weights: ArrayLike | None = None,
+    class_weights: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+    ignore_index: int | None = None,
+    base: Base = None,
+    reduction: Reduction = "mean",
+    **parameters: Any,
+) -> Any:
+    """Any loss of the registry: the weighted mean  Σ_i w_i ℓ(y_i, f_i) / Σ_i w_i  over rows i.
+
+    Parameters
+    ----------
+    y : what happened, one a row: class indices 0..K−1, or what the loss declares as its `target` (numbers;
+        distributions or indicators in the shape of the prediction).
+    prediction : the rows' predictions f, with the classes along `axis`; of densities (N, P) parameters, or a
+        tuple of P arrays that broadcast, such as (mean, std).
+    loss : a name of the registry (`crossent.losses.all_losses()` lists them) or a `Loss`.
+    kind : what the prediction is: probs, logits, log_probs, mean_std …; without it the first kind of the
+        loss, which is `probs` for log loss. It is never guessed from the numbers.
+    axis : where the classes are: 1 for images (N, K, H, W).
+    weights, where : one non-negative number, one bool a row; rows of `where` False are not looked at.
+    class_weights : (K,) weights by the row's class; they multiply `weights`, and so enter the denominator.
+    ignore_index : rows with this label (padding, void) are not looked at and do not count.
+    base : None or "nats", "bits" or a number, for losses in nats.
+    reduction : "mean" (exactly summed), "sum", or "none": a value for each row (times its class weight), 0
+        for rows that do not count.
+    parameters : of the loss, such as `gamma=1.0` for focal.
+
+    Returns a float or an array of the rows' shape, of the library of the arguments, in float64 (without
+    float64 in the library: float32). Infinite losses are `inf`, never clipped.
+
+    Raises `UsageError` (unknown-loss, unknown-kind, bad-option, mixed-arrays, traced-array,
+    recorded-gradient) and `DataError` (shape-mismatch, label-type, label-out-of-range, label-not-finite,
+    nan-prediction, not-a-probability, infinite-logit, impossible-row, positive-log-probability,
+    undefined-loss, not-a-number, no-rows, bad-weight, no-weight).
+
+    >>> z = [[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    >>> round(loss([0, 1], z, kind="logits"), 12)
+    0.395494206514
+    >>> round(loss([0, -100], z, kind="logits", ignore_index=-100, base="bits"), 12)
+    0.345672651215
+    >>> loss([0, 1], z, "zero_one", kind="logits", reduction="none")
+    array([0., 0.])
+    """
+    question = ask(
+        y,
+        prediction,
+        loss,
+        kind=kind,
+        axis=axis,
+        weights=weights,
+        class_weights=class_weights,
+        where=where,
+        ignore_index=ignore_index,
+        base=base,
+        reduction=reduction,
+        **parameters,
+    )
+    values = question.loss.value(question.labels, _wide(question), question.kind)
+    check_values(values, question.loss)
+    return _reduced(question, values)
+
+
+@same_kind
+def gradient(y: ArrayLike, prediction: Any, loss: str | Loss = "log_loss", **options: Any) -> Any:
+    """Derivative of `loss(y, prediction, loss, **options)` by each entry of the prediction.
+
+    For log loss by logits of one row it is softmax(z) − onehot(y); the label's entry is formed without
+    cancellation, so that a confident row keeps its gradient. With reduction="mean" the rows' derivatives are
+    multiplied by w_i / Σ w, with "sum" by w_i; with "none" only by the class weight.
+
+    Returns an array of the shape, library and precision of the prediction (a tuple, where that is one).
+
+    Raises as `loss` does, and `UsageError` (no-derivative) for losses that have none.
+
+    >>> gradient([0], [[0.0, 0.0]], kind="logits")
+    array([[-0.5,  0.5]])
+    >>> gradient([0, 1], [[0.5, 0.5], [0.25, 0.75]], "brier", reduction="none")
+    array([[-1. ,  1. ],
+           [ 0.5, -0.5]])
+    """
+    return _derivative("gradient", ask(y, prediction, loss, **options))
+
+
+@same_kind
+def hessian_diagonal(y: ArrayLike, prediction: Any, loss: str | Loss = "log_loss", **options: Any) -> Any:
+    """Second derivative of `loss(y, prediction, loss, **options)` by each entry of the prediction.
+
+    For log loss by logits it is p(1 − p) with p = softmax(z). Scaling, shapes and errors are those of
+    `gradient`; products with the whole Hessian are `hessian_vector_product`.
+
+    >>> hessian_diagonal([0], [[0.0, 0.0]], kind="logits")
+    array([[0.25, 0.25]])
+    """
+    return _derivative("hessian_diagonal", ask(y, prediction, loss, **options))
+
+
+def _reduced(question: Question, values: Floats) -> Any:
+    every, weight = question.spread(values), question.weights
+    shape, base, reduction = question.layout.shape, question.base, question.reduction
+    if reduction == "none":
+        # a row of weight 0 does not count, though its loss be infinite
+        weighted = every if weight is None else question.spread(times(values, weight))
+        return reduced(weighted, shape, None, base, reduction)
+    if question.counted is not None:
+        weight = question.spread(np.ones(len(values)) if weight is None else weight)
+    return reduced(every, shape, weight, base, reduction) if every.size else 0.0
+
+
+def _derivative(method: str, question: Question) -> Any:
+    try:
+        rows: Floats = getattr(question.loss, method)(question.labels, _wide(question), question.kind)
+    except NotImplementedError as error:
+        raise UsageError("no-derivative", str(error), cure="take a loss or a kind that has one") from None
+    return question.layout.back(question.spread(question.scaled(rows)))
+
+
+def _wide(question: Question) -> Floats:
+    return question.prediction.astype(np.float64, copy=False)
