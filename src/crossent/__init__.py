@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from crossent.api import Report, evaluate, merge, read, select
     from crossent.errors import CrossentError, DataError, MergeError, MissingExtra, UsageError
     from crossent.evaluation import Evaluation
+    from crossent.functional import (
+        gauss_newton_product,
+        gradient,
+        hessian_diagonal,
+        hessian_vector_product,
+        loss,
+    )
     from crossent.information import (
         conditional_entropy,
         cross_entropy,
@@ -34,6 +41,13 @@ _HOMES = {
     "crossent.api": ("Report", "evaluate", "merge", "read", "select"),
     "crossent.errors": ("CrossentError", "DataError", "MergeError", "MissingExtra", "UsageError"),
     "crossent.evaluation": ("Evaluation",),
+    "crossent.functional": (
+        "gauss_newton_product",
+        "gradient",
+        "hessian_diagonal",
+        "hessian_vector_product",
+        "loss",
+    ),
     "crossent.information": (
         "conditional_entropy",
         "cross_entropy",
@@ -61,10 +75,15 @@ __all__ = [
     "cross_entropy",
     "entropy",
     "evaluate",
+    "gauss_newton_product",
     "generalised_kl_divergence",
+    "gradient",
+    "hessian_diagonal",
+    "hessian_vector_product",
     "js_divergence",
     "kl_divergence",
     "log_loss",
+    "loss",
     "merge",
     "mutual_information",
     "perplexity",

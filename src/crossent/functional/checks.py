@@ -51,7 +51,7 @@ def _check_logits(logits: Numbers) -> None:
     )
     if logits.shape[1]:
         _refuse(
-            np.isneginf(logits).all(axis=1)[:, None],
+            np.asarray(np.isneginf(logits).all(axis=1, keepdims=True)),
             logits,
             "impossible-row",
             "every logit is −inf, so no class has a probability",

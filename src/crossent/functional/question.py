@@ -154,7 +154,7 @@ def _check_base(loss: losses.Loss, base: Base) -> None:
     if base is not None and loss.unit != "nats":
         raise UsageError(
             "bad-option",
-            f"{loss.title} is no logarithm, so base {base!r} has no meaning",
+            f"{loss.title} is no logarithm: base {base!r} has no meaning",
             cure="leave it out",
         )
 
