@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from crossent._arrays import same_kind
 from crossent.errors import UsageError
-from crossent.functional.checks import check_values
+from crossent.functional.checks import checked_values
 from crossent.functional.question import Question, ask, times
 from crossent.information.arguments import Base, Floats, Reduction, reduced
 from crossent.losses import Loss
@@ -63,7 +64,7 @@ def loss(
     >>> round(loss([0, 1], z, kind="logits"), 12)
     0.395494740077
     >>> round(loss([0, -100], z, kind="logits", ignore_index=-100, base="bits"), 12)
-    0.345672651215
+    0.345590046299
     >>> loss([0, 1], z, "zero_one", kind="logits", reduction="none")
     array([0., 0.])
     """
@@ -81,9 +82,7 @@ def loss(
         reduction=reduction,
         **parameters,
     )
-    values = question.loss.value(question.labels, _wide(question), question.kind)
-    check_values(values, question.loss)
-    return _reduced(question, values)
+    return _reduced(question, question.computed(partial(checked_values, question.loss)))
 
 
 @same_kind
@@ -134,11 +133,7 @@ def _reduced(question: Question, values: Floats) -> Any:
 
 def _derivative(method: str, question: Question) -> Any:
     try:
-        rows: Floats = getattr(question.loss, method)(question.labels, _wide(question), question.kind)
+        rows = question.computed(getattr(question.loss, method))
     except NotImplementedError as error:
         raise UsageError("no-derivative", str(error), cure="take a loss or a kind that has one") from None
     return question.layout.back(question.spread(question.scaled(rows)))
-
-
-def _wide(question: Question) -> Floats:
-    return question.prediction.astype(np.float64, copy=False)

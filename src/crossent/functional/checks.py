@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossent.errors import DataError
 from crossent.information.arguments import TOLERANCE, Numbers, check_range, check_sums, numbers
 from crossent.losses import Loss
+from crossent.losses.contract import Floats, Target
 
 CODES = ("class", "ordinal")
 
@@ -92,8 +91,9 @@ def real_labels(y: ArrayLike, target: str) -> Numbers:
     return labels
 
 
-def check_values(values: NDArray[Any], loss: Loss) -> None:
-    """Raise where a loss came out as nan although nothing that went in was."""
+def checked_values(loss: Loss, labels: Target, prediction: Floats, kind: str) -> Floats:
+    """The rows' losses, none of which may be nan: nothing that went in was."""
+    values = loss.value(labels, prediction, kind)
     row = _first_row(np.isnan(values))
     if row is not None:
         raise DataError(
@@ -102,6 +102,7 @@ def check_values(values: NDArray[Any], loss: Loss) -> None:
             row=row,
             cure="give finite predictions",
         )
+    return values
 
 
 def _refuse(bad: NDArray[np.bool_], values: Numbers, slug: str, problem: str, cure: str) -> None:
@@ -112,5 +113,5 @@ def _refuse(bad: NDArray[np.bool_], values: Numbers, slug: str, problem: str, cu
 
 
 def _first_row(bad: NDArray[np.bool_]) -> int | None:
-    rows = bad.reshape(len(bad), -1).any(axis=1) if bad.ndim else bad.reshape(1)
+    rows = bad.any(axis=tuple(range(1, bad.ndim))) if bad.ndim else bad.reshape(1)
     return int(np.flatnonzero(rows)[0]) if rows.any() else None

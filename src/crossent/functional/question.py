@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -68,6 +70,11 @@ class Question:
     base: Base
     reduction: Reduction
 
+    def computed(self, method: Callable[[Target, Floats, str], Floats]) -> Floats:
+        """What a method of the loss gives for the rows that count."""
+        with original_rows(self.counted):
+            return method(self.labels, self.prediction.astype(np.float64, copy=False), self.kind)
+
     def spread(self, per_row: NDArray[Any]) -> NDArray[Any]:
         """Values of the rows that count among zeros for those that do not."""
         if self.counted is None:
@@ -126,11 +133,26 @@ def ask(
         weight = None if weight is None else weight[counted]
     if not len(rows) and reduction == "mean":
         raise DataError("no-rows", "there are no rows to take the mean of", cure="give at least one row")
-    check_prediction(rows, kind, asked.target)
-    if class_weights is not None:
-        of_class = _class_weights(class_weights, asked, labels, rows)
-        weight = of_class if weight is None else weight * of_class
+    with original_rows(counted):
+        check_prediction(rows, kind, asked.target)
+        if class_weights is not None:
+            of_class = _class_weights(class_weights, asked, labels, rows)
+            weight = of_class if weight is None else weight * of_class
     return Question(asked, kind, labels, rows, layout, counted, weight, base, reduction)
+
+
+@contextmanager
+def original_rows(counted: Mask | None) -> Iterator[None]:
+    """Let errors about rows that count name them by their number among all rows."""
+    try:
+        yield
+    except DataError as error:
+        if error.row is None or counted is None:
+            raise
+        row = int(np.flatnonzero(counted)[error.row])
+        raise DataError(
+            error.slug, error.problem, row=row, column=error.column, value=error.value, cure=error.cure
+        ) from None
 
 
 def _with_parameters(loss: losses.Loss, parameters: dict[str, Any]) -> losses.Loss:
