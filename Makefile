@@ -50,5 +50,5 @@ $(VENV)/.report: $(VENV)/.made pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
-	$(PIP) -e '.[report,docs,dev]'
+	$(PIP) -e '.[report,torch,docs,dev]'
 	@touch $@ $(VENV)/.report
