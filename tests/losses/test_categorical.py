@@ -12,7 +12,6 @@ from sklearn.metrics import brier_score_loss, zero_one_loss
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from crossent.errors import DataError, UsageError
-from crossent.losses import all_losses
 from crossent.losses.categorical import Brier, LogLoss, ZeroOne
 
 INF, NAN = np.inf, np.nan
@@ -184,7 +183,7 @@ def test_label_logprob_is_one_number_a_row():
         LogLoss().value(np.zeros(3, np.int64), np.zeros((3, 2)), "label_logprob")
 
 
-@pytest.mark.parametrize("loss", all_losses(), ids=lambda v: v.name)
+@pytest.mark.parametrize("loss", [LogLoss(), Brier(), ZeroOne()], ids=lambda v: v.name)
 def test_a_perfect_prediction_scores_plus_zero(loss):
     (value,) = loss.value(np.array([1]), np.array([[0.0, 1.0]]), "probs")
     assert value == 0.0 and not np.signbit(value)
