@@ -1,4 +1,4 @@
-"""Losses of the label's probability: log loss with another first term, or gentler where labels may be wrong."""
+"""Losses of the label's probability: log loss with another first term, or gentler on wrong labels."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class GeneralisedCrossEntropy(LabelProbabilityLoss):
         require_option(0.0 < self.q <= 1.0, "q", self.q, "a number above 0, at most 1")
 
     def of(self, label: LabelProbability) -> Floats:
-        return np.asarray(np.expm1(self.q * label.log_p) / -self.q)
+        return np.asarray((0.0 - np.expm1(self.q * label.log_p)) / self.q)
 
     def by_log_probability(self, label: LabelProbability) -> tuple[Floats, Floats]:
         """−p^q and −q·p^q."""

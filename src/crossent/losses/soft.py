@@ -1,0 +1,191 @@
+"""Losses of soft targets: cross-entropy to a distribution, and to a label that was smoothed into one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from crossent import kernels
+from crossent.errors import DataError
+from crossent.kernels.reference import Reals, blocks
+from crossent.losses.categorical import softmax_variance
+from crossent.losses.contract import Codes, Floats, Loss, check_arguments
+from crossent.losses.label_probability import require_option
+from crossent.losses.registry import register
+
+
+@dataclass(frozen=True)
+class SoftCrossEntropy(Loss):
+    """Cross-entropy of a distribution over the classes:  −Σ_k y_k log q_k, in nats; range [0, ∞).
+
+    The target is (N, K): what annotators said, what a teacher model says, a mixture of two examples. Its best
+    prediction is the target itself, at which the loss is the target's entropy, not 0. 0·log 0 is 0, and some
+    y_k > 0 with q_k = 0 gives +inf. A target that sums to s is taken as it is: the loss is s times that of
+    its shares.
+
+    | kind        | loss                                                            |
+    |-------------|-----------------------------------------------------------------|
+    | `probs`     | −Σ y_k log q_k                                                  |
+    | `logits`    | Σ y_k (m − z_k) + (Σ y)·log1p(Σ_{j≠top} exp(z_j − m)), m = max z |
+    | `log_probs` | −Σ y_k (log q)_k                                                |
+
+    Errors: `DataError` (not-a-mass) where a target is negative, infinite or not a number.
+
+    >>> import numpy as np
+    >>> target = np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    >>> SoftCrossEntropy().value(target, np.array([[0.0, 0.0, -np.inf], [0.0, 0.0, 60.0]]), "logits")
+    array([6.93147181e-01, 1.75130215e-26])
+
+    Source: G. Hinton, O. Vinyals and J. Dean, Distilling the knowledge in a neural network, 2015,
+    doi:10.48550/arXiv.1503.02531.
+    """
+
+    name: ClassVar[str] = "soft_cross_entropy"
+    title: ClassVar[str] = "cross-entropy of soft targets"
+    unit: ClassVar[str] = "nats"
+    kinds: ClassVar[tuple[str, ...]] = ("probs", "logits", "log_probs")
+    target: ClassVar[str] = "distribution"
+    strictly_proper: ClassVar[bool] = True
+    elicits: ClassVar[str] = "distribution"
+    bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)
+    calibration: ClassVar[str] = "Its minimum is the mean of the targets: calibrated where they are."
+    use: ClassVar[str] = (
+        "Where what happened is known as shares: several annotators, a teacher, mixed examples."
+    )
+
+    def value(self, target: Floats, prediction: Floats, kind: str) -> Floats:
+        check_arguments(self, target, prediction, kind)
+        y = masses(target)
+        if kind == "probs":
+            return kernels.cross_entropy(y, prediction)
+        if kind == "log_probs":
+            return shortfall(y, prediction, np.zeros(len(y)))
+        top, largest, _ = kernels.top(prediction)
+        return shortfall(y, prediction, largest) + row_sums(y) * kernels.log_loss_from_logits(top, prediction)
+
+    def gradient(self, target: Floats, prediction: Floats, kind: str) -> Floats:
+        """By probability −y/q, by log-probability −y, by logit (Σ y)·p − y."""
+        check_arguments(self, target, prediction, kind)
+        y = masses(target)
+        if kind == "logits":
+            return softmax_minus_target(y, prediction)
+        return over(-y, prediction) if kind == "probs" else -y
+
+    def hessian_diagonal(self, target: Floats, prediction: Floats, kind: str) -> Floats:
+        """By probability y/q², by log-probability 0, by logit (Σ y)·p(1 − p)."""
+        check_arguments(self, target, prediction, kind)
+        y = masses(target)
+        if kind == "logits":
+            return row_sums(y)[:, None] * softmax_variance(prediction)
+        return over(over(y, prediction), prediction) if kind == "probs" else np.zeros(prediction.shape)
+
+
+@dataclass(frozen=True)
+class LabelSmoothing(Loss):
+    """Log loss of a smoothed label:  (1 − ε)(−log p_label) + (ε/K) Σ_k −log p_k, in nats; range [0, ∞).
+
+    The cross-entropy of the target (1 − ε)·onehot + ε/K, which is what PyTorch's `label_smoothing` means. Its
+    best prediction is not the truth π but (1 − ε)π + ε/K, and no class may be given the probability 0.
+
+    Kinds: probs, logits, log_probs. Errors: `UsageError` (bad-option) unless 0 ≤ ε ≤ 1.
+
+    >>> import numpy as np
+    >>> LabelSmoothing(epsilon=0.2).value(np.array([0]), np.array([[0.9, 0.1]]), "probs")
+    array([0.32508297])
+
+    Source: C. Szegedy et al., Rethinking the inception architecture for computer vision, CVPR 2016,
+    2818–2826, doi:10.1109/CVPR.2016.308; R. Müller, S. Kornblith and G. Hinton, When does label smoothing
+    help?, NeurIPS 2019, doi:10.48550/arXiv.1906.02629.
+    """
+
+    name: ClassVar[str] = "label_smoothing"
+    title: ClassVar[str] = "log loss with label smoothing"
+    unit: ClassVar[str] = "nats"
+    kinds: ClassVar[tuple[str, ...]] = ("probs", "logits", "log_probs")
+    strictly_proper: ClassVar[bool] = False
+    elicits: ClassVar[str] = "distribution mixed with the uniform one"
+    bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)
+    calibration: ClassVar[str] = "Under-confident by design: its minimum is (1 − ε)·truth + ε/K."
+    use: ClassVar[str] = "To train networks that would grow over-confident; judge them by log loss."
+
+    epsilon: float = 0.1
+
+    def __post_init__(self) -> None:
+        require_option(0.0 <= self.epsilon <= 1.0, "epsilon", self.epsilon, "a number from 0 to 1")
+
+    def value(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
+        return SoftCrossEntropy().value(self.smoothed(labels, prediction, kind), prediction, kind)
+
+    def gradient(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
+        return SoftCrossEntropy().gradient(self.smoothed(labels, prediction, kind), prediction, kind)
+
+    def hessian_diagonal(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
+        return SoftCrossEntropy().hessian_diagonal(self.smoothed(labels, prediction, kind), prediction, kind)
+
+    def smoothed(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
+        """(N, K) the target (1 − ε)·onehot + ε/K."""
+        check_arguments(self, labels, prediction, kind)
+        kernels.check_labels(labels, prediction.shape[1])
+        share = self.epsilon / max(prediction.shape[1], 1)
+        target = np.full(prediction.shape, share)
+        target[np.arange(len(labels)), labels] = 1.0 - self.epsilon + share
+        return target
+
+
+def masses(target: Reals) -> Floats:
+    """The target as float64. Raises unless all entries are finite and ≥ 0."""
+    usable = (target >= 0.0) & (target < np.inf)
+    if not usable.all():
+        row, column = (int(i) for i in np.argwhere(~usable)[0])
+        raise DataError(
+            "not-a-mass",
+            "a target is negative, infinite or not a number",
+            row=row,
+            column=str(column),
+            value=float(target[row, column]),
+            cure="give the share of each class, 0 or more",
+        )
+    return np.asarray(target, np.float64)
+
+
+def row_sums(x: Reals) -> Floats:
+    """(N,) sum of each row."""
+    out = np.empty(len(x))
+    for block in blocks(x):
+        out[block.rows] = block.total(block.x)
+    return out
+
+
+def shortfall(target: Floats, x: Reals, top: Floats) -> Floats:
+    """(N,) Σ_k y_k (top − x_k), where y_k = 0 counts as 0 whatever x_k."""
+    out = np.empty(len(x))
+    for y, block in zip(blocks(target), blocks(x), strict=True):
+        terms = np.zeros_like(block.x)
+        with np.errstate(invalid="ignore"):
+            gap = block.spread(top[block.rows]) - block.x
+        np.multiply(y.x, gap, out=terms, where=y.x > 0.0)
+        out[block.rows] = block.total(terms)
+    return out
+
+
+def softmax_minus_target(target: Floats, z: Reals) -> Floats:
+    """(N, K) (Σ y)·softmax(z) − y; for the largest logit the difference of what both leave to the others."""
+    top, rows = kernels.top(z)[0], np.arange(len(z))
+    others = target.copy()
+    others[rows, top] = 0.0
+    others[rows, top] = -row_sums(others)
+    return np.asarray(row_sums(target)[:, None] * kernels.softmax_minus_label(top, z) - others)
+
+
+def over(y: Floats, q: Reals) -> Floats:
+    """y/q where y is not 0, with a probability ≤ 0 taken as 0; else 0."""
+    out = np.zeros(y.shape)
+    with np.errstate(divide="ignore", over="ignore"):
+        np.divide(y, np.maximum(q, 0.0), out=out, where=y != 0.0)
+    return out
+
+
+for _loss in (SoftCrossEntropy(), LabelSmoothing()):
+    register(_loss)
