@@ -16,13 +16,22 @@ from crossent.data.readers import FileReader, all_formats, open_source, register
 from crossent.data.readers.faults import translated
 from crossent.errors import DataError, UsageError
 from crossent.testing import check_reader
-from crossent.testing.reader import CHECKS, Trial
+from crossent.testing.reader import CHECKS, Trial, plain_sample
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("entry", all_formats(), ids=lambda entry: entry.name)
-def test_every_format_keeps_the_contract(entry, check, writers, tmp_path):
-    check(Trial(entry, writers[entry.name], tmp_path))
+def test_every_format_keeps_the_contract(entry, check, writers, logs, tmp_path):
+    for i, (write, sample) in enumerate(logs.get(entry.name) or [(writers[entry.name], plain_sample)]):
+        (tmp_path / str(i)).mkdir()
+        check(Trial(entry, write, tmp_path / str(i), sample))
+
+
+def test_a_format_with_columns_of_its_own_is_checked_with_a_sample_of_them(logs):
+    ((write, sample),) = logs["openai-logprobs"]
+    check_reader("openai-logprobs", write, sample)
+    with pytest.raises(AssertionError, match="columns and types"):
+        check_reader("openai-logprobs", write, lambda rows, seed: sample(rows, seed).drop_columns("part"))
 
 
 def test_a_check_wants_a_format_that_there_is():

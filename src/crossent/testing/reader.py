@@ -25,13 +25,15 @@ LABELS = ("NA", "007", "a, “b”", 'say "c"', "Straße, 猫", " padded ", "-0.
 """Strings that a careless reader takes for numbers, for nothing, or for two values."""
 
 Writer = Callable[[pa.Table, Path], object]
+Sample = Callable[[int, int], pa.Table]
 
 
-def check_reader(name: str, write: Writer) -> None:
+def check_reader(name: str, write: Writer, sample: Sample | None = None) -> None:
     """Raise AssertionError, naming the check, unless the format of that name keeps a reader's contract.
 
     `write(table, path)` writes a table with columns of strings, integers and floats, and without nulls, as a
-    file of the format. Checked: the suffixes, columns and types, every value back to the last bit, batches of
+    file of the format. A format with columns of its own gets a `sample(rows, seed)`, the table of which its
+    files then hold. Checked: the suffixes, columns and types, every value back to the last bit, batches of
     any size, columns in the order asked for, reading twice at once, no handle left open, pickling, files of
     no row, one and many, a folder of files, and a `DataError` naming the file for absent and damaged ones.
 
@@ -44,22 +46,23 @@ def check_reader(name: str, write: Writer) -> None:
     for check in CHECKS:
         with TemporaryDirectory() as folder:
             try:
-                check(Trial(format, write, Path(folder)))
+                check(Trial(format, write, Path(folder), sample or plain_sample))
             except (AssertionError, CrossentError) as error:
                 raise AssertionError(f"{name}, {check.__name__.replace('_', ' ')}: {error}") from error
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A format, how a file of it is written, and an empty folder."""
+    """A format, how a file of it is written, an empty folder, and what tables are written."""
 
     format: Format
     write: Writer
     folder: Path
+    sample: Sample
 
     def written(self, rows: int = ROWS, seed: int = 0, name: str = "table") -> tuple[pa.Table, Path]:
         """A table and the file of it."""
-        table, path = sample(rows, seed), self.folder / f"{name}{self.format.suffixes[0]}"
+        table, path = self.sample(rows, seed), self.folder / f"{name}{self.format.suffixes[0]}"
         self.write(table, path)
         return table, path
 
@@ -205,7 +208,7 @@ CHECKS: tuple[Callable[[Trial], None], ...] = (
 )
 
 
-def sample(rows: int, seed: int = 0) -> pa.Table:
+def plain_sample(rows: int, seed: int = 0) -> pa.Table:
     """Labels, integers beyond the reach of floats, probabilities of every size and their logarithms."""
     rng = np.random.default_rng([seed, rows])
     p = np.where(

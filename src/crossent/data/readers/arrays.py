@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from crossent.data.readers.grids import Grid, grid_of
 from crossent.errors import DataError
 
 CLASSES = "classes"
-"""An array of this name, as long as a 2-D array is wide, names that array's columns."""
+"""An array of this name, as long as the second axis of the arrays with most axes, names what is along it."""
 
 
 def table_of_arrays(arrays: Mapping[Any, object], name: str) -> pa.Table:
     """A table of a dictionary of 1-D and 2-D arrays, lists and Arrow arrays; numeric arrays are not copied.
+
+    Arrays of more dimensions are predictions and facts of pixels or tokens, see `grids`; those are copied.
 
     Errors: `DataError` array-shape (dimensions, lengths), array-type (objects without a type, complex).
     """
@@ -30,21 +33,31 @@ def table_of_arrays(arrays: Mapping[Any, object], name: str) -> pa.Table:
     values = {str(key): _plain(value, str(key), name) for key, value in arrays.items()}
     shapes = {key: _shape(value) for key, value in values.items()}
     classes = class_names_apart(shapes)
-    check_lengths({key: shape for key, shape in shapes.items() if key != classes}, name)
-    columns = {
-        key: to_arrow(value, key, name) if isinstance(value, np.ndarray) else value
-        for key, value in values.items()
-    }
-    names = class_list(columns.pop(classes), name) if classes else None
+    named = values.pop(classes) if classes else None
+    grid = shared_grid({key: shapes[key] for key in values}, name)
+    names = class_list(_column(named, CLASSES, None, name), name) if classes else None
+    columns = {key: _column(value, key, grid, name) for key, value in values.items()}
+    for key in grid.numbering() if grid else ():
+        if grid and key not in columns:
+            columns[key] = pa.array(grid.where(key, 0, grid.items))
     fields = [column_field(key, column.type, names) for key, column in columns.items()]
     return pa.table(list(columns.values()), schema=pa.schema(fields))
 
 
 def class_names_apart(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
-    """`classes` if an array of that name names the columns of a 2-D array instead of being a column."""
+    """`classes` if an array of that name names what is along the second axis instead of being a column."""
     shape = shapes.get(CLASSES, ())
-    widths = {other[1] for other in shapes.values() if len(other) == 2}
+    most = max((len(other) for other in shapes.values()), default=0)
+    widths = {other[1] for other in shapes.values() if len(other) == most > 1}
     return CLASSES if len(shape) == 1 and shape[0] in widths else None
+
+
+def shared_grid(shapes: Mapping[str, tuple[int, ...]], file: str) -> Grid | None:
+    """The grid of the arrays, or None for rows; the arrays must fit together either way."""
+    grid = grid_of(shapes, file)
+    if grid is None:
+        check_lengths(shapes, file)
+    return grid
 
 
 def check_lengths(shapes: Mapping[str, tuple[int, ...]], file: str) -> None:
@@ -103,6 +116,17 @@ def column_type(dtype: np.dtype[Any], key: str, file: str) -> pa.DataType:
         return pa.from_numpy_dtype(dtype.newbyteorder("="))
     except pa.ArrowNotImplementedError as error:  # days, hours or years
         raise _type_error(key, file, f"the array is of type {dtype}") from error
+
+
+def _column(value: Any, key: str, grid: Grid | None, name: str) -> Any:
+    """An Arrow array of the rows; what is known of an item holds for each of its places."""
+    if isinstance(value, np.ndarray):
+        return to_arrow(value if grid is None else grid.flat(value), key, name)
+    if grid is None:
+        return value
+    if pa.types.is_fixed_size_list(value.type):
+        return (value.combine_chunks() if isinstance(value, pa.ChunkedArray) else value).flatten()
+    return value.take(pa.array(np.repeat(np.arange(grid.items), grid.places)))
 
 
 def _plain(value: Any, key: str, name: str) -> Any:

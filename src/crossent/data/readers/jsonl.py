@@ -38,7 +38,7 @@ class JsonLinesReader(FileReader):
 
     def __init__(self, path: Path) -> None:
         with translated(path):
-            first = next(_blocks(path, INSPECTED_ROWS), [])
+            first = next(blocks(path, INSPECTED_ROWS), [])
             names = dict.fromkeys(name for row in first for name in row)
             schema = pa.schema(
                 [pa.field(name, _inferred([row.get(name) for row in first])) for name in names]
@@ -51,14 +51,14 @@ class JsonLinesReader(FileReader):
         fields = [pa.field(name, types.get(name) or self.schema.field(name).type) for name in columns]
         first_row = 0
         with translated(self.path):
-            for block in _blocks(self.path, batch_rows):
+            for block in blocks(self.path, batch_rows):
                 arrays = [_column(block, field, self.path, first_row) for field in fields]
                 yield pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
                 first_row += len(block)
 
 
-def _blocks(path: Path, rows: int) -> Iterator[list[Row]]:
-    """At most `rows` rows at a time, fewer where they are long."""
+def blocks(path: Path, rows: int) -> Iterator[list[Row]]:
+    """The objects of a file, at most `rows` at a time, fewer where they are long."""
     with open_text(path) as raw:
         numbered = _rows(path, io.BufferedReader(raw, 1 << 20))
         while block := list(islice(_until(BLOCK_BYTES, numbered), rows)):
@@ -77,7 +77,7 @@ def _until(limit: int, sized: Iterator[tuple[Row, int]]) -> Iterator[Row]:
 def _rows(path: Path, lines: io.BufferedReader) -> Iterator[tuple[Row, int]]:
     """Each row with the length of its line; blank lines are not rows."""
     number = 0
-    decode = json.JSONDecoder(object_pairs_hook=_distinct).decode
+    decode = json.JSONDecoder(object_pairs_hook=distinct).decode
     for line in iter(lambda: lines.readline(LONGEST_LINE), b""):
         text = _decoded(path, number, line)
         if not text or text.isspace():
@@ -100,7 +100,7 @@ def _decoded(path: Path, number: int, line: bytes) -> str:
         raise encoding_error(path, number, None, value) from error
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> Row:
+def distinct(pairs: list[tuple[str, Any]]) -> Row:
     """An object as a dictionary; a key given twice has no one value."""
     row = dict(pairs)
     if len(row) < len(pairs):

@@ -18,6 +18,7 @@ from numpy.lib import format as npy
 from crossent.data.readers import arrays
 from crossent.data.readers.contract import FileReader
 from crossent.data.readers.faults import translated
+from crossent.data.readers.grids import Array, Grid
 from crossent.data.readers.registry import register_reader
 from crossent.errors import DataError
 
@@ -40,7 +41,8 @@ class NpzReader(FileReader):
     """One `.npz` file: 1-D arrays are columns, 2-D arrays are columns of lists.
 
     An array `classes` as long as a 2-D array is wide names that array's columns. Nothing is unpickled.
-    Arrays in C order are read a batch at a time; one in Fortran order is read whole.
+    Arrays of more dimensions hold pixels or tokens, see `grids`. Arrays in C order are read a batch or an
+    image at a time; one in Fortran order is read whole.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,44 +51,56 @@ class NpzReader(FileReader):
             headers = {name: _header(archive, name) for name in _names(archive)}
             shapes = {name: header.shape for name, header in headers.items()}
             apart = arrays.class_names_apart(shapes)
-            arrays.check_lengths({name: shape for name, shape in shapes.items() if name != apart}, file)
+            self._grid = arrays.shared_grid({n: shape for n, shape in shapes.items() if n != apart}, file)
             names = (
                 None
                 if apart is None
                 else arrays.class_list(_whole(archive, apart, headers[apart], file), file)
             )
         columns = {name: header for name, header in headers.items() if name != apart}
-        fields = [
-            arrays.column_field(name, _type(name, header, file), names) for name, header in columns.items()
-        ]
-        rows = next((header.shape[0] for header in columns.values()), 0)
+        types = {name: _type(header, self._grid, name, file) for name, header in columns.items()}
+        if self._grid is not None:
+            types = {**types, **{n: t for n, t in self._grid.numbering().items() if n not in types}}
+        fields = [arrays.column_field(name, type_, names) for name, type_ in types.items()]
         self._headers = columns
-        super().__init__(path, pa.schema(fields), rows)
+        self._items = next((header.shape[0] for header in columns.values()), 0)
+        super().__init__(path, pa.schema(fields), self._grid.rows if self._grid else self._items)
 
     def batches(
         self, columns: Sequence[str], batch_rows: int, types: Mapping[str, pa.DataType]
     ) -> Iterator[pa.RecordBatch]:
         schema = pa.schema([self.schema.field(name) for name in columns])
-        rows = self.rows or 0
+        items = batch_rows // max(1, self._grid.places) or 1 if self._grid else batch_rows
         with (
             translated(self.path, *DAMAGE),
             zipfile.ZipFile(self.path) as archive,
             ExitStack() as open_members,
         ):
-            parts = [
-                _parts(
-                    open_members.enter_context(archive.open(name + SUFFIX)),
-                    name,
-                    self._headers[name],
-                    batch_rows,
-                    str(self.path),
+            parts = {
+                name: _parts(
+                    open_members.enter_context(archive.open(name + SUFFIX)), name, self._headers[name], items
                 )
                 for name in columns
-            ]
-            for _ in range(0, rows, batch_rows):
-                yield pa.RecordBatch.from_arrays([next(part) for part in parts], schema=schema)
-            for part in parts:
+                if name in self._headers
+            }
+            for first in range(0, self._items, items):
+                count = min(items, self._items - first)
+                rows = [self._column(name, parts, first, count) for name in columns]
+                block = pa.RecordBatch.from_arrays(rows, schema=schema)
+                for start in range(0, block.num_rows, batch_rows):
+                    yield block.slice(start, batch_rows)
+            for part in parts.values():
                 next(part, None)
+
+    def _column(
+        self, name: str, parts: Mapping[str, Iterator[Array]], first: int, count: int
+    ) -> pa.Array[Any]:
+        """The rows of a column for `count` entries of the first axis."""
+        if self._grid is None:
+            return arrays.to_arrow(next(parts[name]), name, str(self.path))
+        if name not in parts:
+            return pa.array(self._grid.where(name, first, count))
+        return arrays.to_arrow(self._grid.flat(next(parts[name])), name, str(self.path))
 
 
 def _names(archive: zipfile.ZipFile) -> list[str]:
@@ -112,40 +126,40 @@ def _read_header(member: IO[bytes]) -> Header:
     return Header(*read(member))
 
 
-def _type(name: str, header: Header, file: str) -> pa.DataType:
+def _type(header: Header, grid: Grid | None, name: str, file: str) -> pa.DataType:
     element = arrays.column_type(header.dtype, name, file)
-    return element if len(header.shape) == 1 else pa.list_(element, header.shape[1])
+    width = grid.classes(header.shape) if grid else header.shape[1] if len(header.shape) == 2 else None
+    return element if width is None else pa.list_(element, width)
 
 
 def _whole(archive: zipfile.ZipFile, name: str, header: Header, file: str) -> pa.Array[Any]:
-    with archive.open(name + SUFFIX) as member:
-        (array,) = _parts(member, name, header, max(1, header.shape[0]), file)
-        return array
-
-
-def _parts(member: IO[bytes], name: str, header: Header, rows: int, file: str) -> Iterator[pa.Array[Any]]:
-    """The array from its first row to its last, `rows` at a time; after the last one the CRC is checked."""
     arrays.column_type(header.dtype, name, file)
+    with archive.open(name + SUFFIX) as member:
+        (array,) = _parts(member, name, header, max(1, header.shape[0]))
+        return arrays.to_arrow(array, name, file)
+
+
+def _parts(member: IO[bytes], name: str, header: Header, count: int) -> Iterator[Array]:
+    """The array from its first entry to its last, `count` at a time; after the last the CRC is checked."""
     _read_header(member)
-    total, row_shape = header.shape[0], header.shape[1:]
-    row_bytes = header.dtype.itemsize * math.prod(row_shape)
+    total, entry_shape = header.shape[0], header.shape[1:]
+    entry_bytes = header.dtype.itemsize * math.prod(entry_shape)
     whole = (
-        _numbers(member, header.dtype, total * row_bytes).reshape(header.shape, order="F")
+        _numbers(member, header.dtype, total * entry_bytes).reshape(header.shape, order="F")
         if header.fortran
         else None
     )
-    for start in range(0, total, rows):
-        count = min(rows, total - start)
+    for start in range(0, total, count):
+        read = min(count, total - start)
         if whole is not None:
-            part = whole[start : start + count]
+            yield whole[start : start + read]
         else:
-            part = _numbers(member, header.dtype, count * row_bytes).reshape(count, *row_shape)
-        yield arrays.to_arrow(part, name, file)
+            yield _numbers(member, header.dtype, read * entry_bytes).reshape(read, *entry_shape)
     if member.read(1):
         raise EOFError(f"the array {name} is longer than its header says")
 
 
-def _numbers(member: IO[bytes], dtype: np.dtype[Any], size: int) -> np.ndarray[Any, Any]:
+def _numbers(member: IO[bytes], dtype: np.dtype[Any], size: int) -> Array:
     data = member.read(size)
     if len(data) < size:
         raise EOFError(f"an array ends after {len(data)} of {size} bytes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,19 +25,24 @@ class Format:
     name: str
     suffixes: tuple[str, ...]
     open: Opener
+    file_name: re.Pattern[str] | None = None
+    """File names that a tool gives to this format, where the suffix alone means another one."""
 
 
 _FORMATS: dict[str, Format] = {}
 
 
-def register_reader(name: str, suffixes: Sequence[str]) -> Callable[[T], T]:
+def register_reader(name: str, suffixes: Sequence[str], file_name: str | None = None) -> Callable[[T], T]:
     """Decorator: a class or function that takes a path and gives a `FileReader` reads the format `name`.
+
+    `file_name` is a regular expression of whole file names that mean this format whatever their suffix.
 
     Errors: `UsageError` (duplicate-format) if the name or a suffix already belongs to another reader.
     """
 
     def register(opener: T) -> T:
-        new = Format(name, tuple(suffix.lower() for suffix in suffixes), opener)
+        pattern = None if file_name is None else re.compile(file_name)
+        new = Format(name, tuple(suffix.lower() for suffix in suffixes), opener, pattern)
         for known in _FORMATS.values():
             shared = set(known.suffixes) & set(new.suffixes)
             if known.name == name or shared:
@@ -68,7 +74,10 @@ def format_named(name: str) -> Format:
 
 
 def format_of(path: Path) -> Format | None:
-    """The format that the file's suffix means (the longest suffix wins), or None."""
+    """The format that the file's name means, else its suffix (the longest suffix wins), or None."""
+    by_name = [known for known in all_formats() if known.file_name and known.file_name.fullmatch(path.name)]
+    if by_name:
+        return by_name[0]
     name = path.name.lower()
     matches = [
         (len(suffix), known) for known in all_formats() for suffix in known.suffixes if name.endswith(suffix)
