@@ -94,7 +94,7 @@ def select(
     baseline: str | None = None,
     level: float = 0.95,
     prior: Mapping[str, float] | None = None,
-    loss: str = "log_loss",
+    loss: str | None = None,
     columns: Sequence[str] = (),
     threads: int | None = None,
     memory: int | None = None,

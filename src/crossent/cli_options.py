@@ -68,7 +68,9 @@ data_options = _group(
     click.option("--bytes", metavar="COLUMN", help="Column of bytes: show bits per byte."),
     click.option(
         "--kind",
-        type=click.Choice(["probs", "logits", "log_probs", "label_logprob"]),
+        type=click.Choice(
+            ["probs", "logits", "log_probs", "label_logprob", "point", "mean_std", "quantiles", "samples"]
+        ),
         help="What the prediction columns hold [default: as their names say].",
     ),
     click.option(
@@ -101,10 +103,9 @@ data_options = _group(
     ),
     click.option(
         "--loss",
-        default="log_loss",
-        show_default=True,
         metavar="NAME",
-        help="The headline: log_loss, brier or zero_one.",
+        help="The headline: log_loss, brier, crps, … [default: log_loss; of numbers the one usual for their "
+        "kind].",
     ),
     click.option("--format", metavar="NAME", help="File format, where the suffix does not say it."),
 )

@@ -11,7 +11,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,11 @@ from crossent.errors import DataError, MergeError
 from crossent.results import FileRecord, SourceRecord
 
 FORMAT = "crossent-evaluation"
-VERSION = 1
+VERSION = 2
+"""Format 2 knows predictions about numbers; evaluations without any are written as format 1."""
+
+
+_SINCE_2 = ("levels", "figures", "density")
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,15 @@ class Setup:
     where: tuple[tuple[str, str], ...]
     dropped: tuple[tuple[str, int], ...]
     sources: tuple[SourceRecord, ...]
+    levels: tuple[float, ...] = ()
+    """Of the quantiles that the models predict."""
+    figures: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """(model, columns that only it has beside its loss); empty where the label is a class or a token."""
+
+    @property
+    def numbers(self) -> bool:
+        """Whether the label is a number."""
+        return bool(self.figures)
 
     def same_question(self, other: Setup) -> bool:
         """Whether two evaluations differ in nothing but the rows they saw."""
@@ -83,9 +96,9 @@ class Evaluation:
         """The evaluation as plain data."""
         return {
             "format": FORMAT,
-            "version": VERSION,
-            "setup": asdict(self.setup),
-            "spec": asdict(self.spec),
+            "version": VERSION if self.setup.numbers else 1,
+            "setup": _plain(self.setup),
+            "spec": _plain(self.spec),
             "models": {
                 name: {key: {"version": a.version, "state": a.state()} for key, a in accumulators.items()}
                 for name, accumulators in self.state.models.items()
@@ -138,17 +151,19 @@ class Evaluation:
         """The evaluation written by `to_dict`."""
         plain: dict[str, Any] = {k: _tuples(v) for k, v in data["spec"].items()}
         spec = Spec(**plain)
+        setup = _setup(data["setup"])
+        own = dict(setup.figures)
         models = {}
         for name, saved in data["models"].items():
-            accumulators = {k: a for k, a in new_states(spec).items() if k in saved}
-            for key, accumulator in accumulators.items():
+            models[name] = new_states(replace(spec, figures=own.get(name, ())))
+            if not saved.keys() >= models[name].keys():
+                raise ValueError("sums are missing")
+            for key, accumulator in models[name].items():
                 accumulator.load(saved[key]["state"])
-            models[name] = accumulators
         state = State(models, [Moments.load(m) for m in data["moments"]])
-        complete = all(saved.keys() >= new_states(spec).keys() for saved in data["models"].values())
-        if not complete or {n for m in state.moments for n in m.names} != models.keys() or not models:
+        if {n for m in state.moments for n in m.names} != models.keys() or not models:
             raise ValueError("sums are missing")
-        return cls(_setup(data["setup"]), spec, state)
+        return cls(setup, spec, state)
 
     def merge(self, other: Evaluation) -> Evaluation:
         """The evaluation of the rows of both.
@@ -203,6 +218,12 @@ def _merged_setup(one: Setup, two: Setup) -> Setup:
     where = tuple(sorted(pair for pair in {*one.where, *two.where} if pair[0] in columns))
     pairing = one.pairing if one.pairing == two.pairing else "row id"
     return replace(one, sources=tuple(sources), dropped=tuple(dropped.items()), where=where, pairing=pairing)
+
+
+def _plain(record: Setup | Spec) -> dict[str, Any]:
+    """The fields as plain data; what came with format 2 is left out where it says nothing."""
+    plain = asdict(record)
+    return {f.name: plain[f.name] for f in fields(record) if f.name not in _SINCE_2 or plain[f.name]}
 
 
 def _setup(data: Mapping[str, Any]) -> Setup:

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crossent import losses
 from crossent.accumulators.contract import Spec
 from crossent.accumulators.moments import EXPOSURE
+from crossent.data.agreement import about_numbers, common_classes, common_levels
 from crossent.data.alignment import Model
 from crossent.data.facts import Classes, other_class
 from crossent.data.identity import common_id_type
 from crossent.data.joining import common_rows
-from crossent.data.layout import Layout, common_classes, understand
+from crossent.data.layout import Layout, understand
 from crossent.data.options import ReadOptions
 from crossent.data.readers import Source, open_source
+from crossent.engines.choice import companions, figures, headline
 from crossent.engines.passes import Job, State, accumulate
 from crossent.engines.scoring import Scoring
 from crossent.errors import DataError, UsageError
 from crossent.evaluation import Evaluation, Setup
 from crossent.results import FileRecord, SourceRecord
 
-COMPANIONS = ("log_loss", "brier", "zero_one")
-"""Losses that stand beside the headline loss where whole distributions are known."""
 DEFAULT_MEMORY = 256 << 20
 OBVIOUS_POSITIVES = ("1", "true", "True", "yes", "Yes", "positive", "pos")
 """Class names that are the positive class of two without being named."""
@@ -57,22 +57,25 @@ def evaluate_models(
     inputs: Mapping[str, object],
     options: ReadOptions,
     *,
-    loss: str = "log_loss",
+    loss: str | None = None,
     columns: Sequence[str] = (),
     run: RunOptions | None = None,
 ) -> Evaluation:
     """Evaluate models on the same rows: the one function behind `evaluate` and `select`.
 
     `inputs` names each model's data; with `columns`, the one input holds one model a column, each the
-    probability of the positive class.
+    probability of the positive class, or a prediction of the number that the label is. `loss` names the
+    headline; None is the one that is usual for the kind of prediction.
     """
     run = run or RunOptions()
-    opened, layouts, per_model = _understand(inputs, options, columns, run.format)
+    opened, layouts = _understand(inputs, options, columns, run.format)
     names, sources = list(opened), list(opened.values())
     if run.started is not None:
         counts = [source.rows for source in sources]
         run.started(None if None in counts else sum(c for c in counts if c is not None))
     classes = _classes(layouts, sources, options)
+    levels = common_levels(layouts, sources)
+    chosen = headline(loss, layouts, sources, levels)
     id_type = None if options.unit else common_id_type(layouts, sources)
     models = [
         Model(name, source, layout, _order(layout, classes), id_type)
@@ -82,17 +85,17 @@ def evaluate_models(
         dropped: tuple[tuple[str, int], ...] = ()
         if options.on_missing == "intersect" and len(models) > 1:
             models, dropped = _intersect(models, options, Path(folder), run)
-        job = _job(models, options, classes, losses.get(loss), run)
+        job = _job(models, options, classes, chosen, run)
         state = accumulate(job, Path(folder), lambda: _notify(run))
     _check_weights(state, job)
     _check_bytes(state, job)
-    setup = _setup(job, per_model, dropped, loss)
+    setup = _setup(job, dropped, chosen, levels)
     return Evaluation(setup, job.spec, state)
 
 
 def _understand(
     inputs: Mapping[str, object], options: ReadOptions, columns: Sequence[str], format: str | None
-) -> tuple[dict[str, Source], list[Layout], list[ReadOptions]]:
+) -> tuple[dict[str, Source], list[Layout]]:
     if not inputs:
         raise UsageError("no-models", "no predictions were given", cure="name at least one file or table")
     if columns:
@@ -113,7 +116,7 @@ def _understand(
         }
         per_model = [options] * len(opened)
     layouts = [understand(source, mine) for source, mine in zip(opened.values(), per_model, strict=True)]
-    return opened, layouts, per_model
+    return opened, layouts
 
 
 def _source_name(name: str, data: object) -> str | None:
@@ -124,7 +127,7 @@ def _classes(
     layouts: Sequence[Layout], sources: Sequence[Source], options: ReadOptions
 ) -> tuple[str, ...] | None:
     """All classes in order; where only the positive one is named, the other is the other label."""
-    classes = common_classes(layouts, sources)
+    classes = None if about_numbers(layouts, sources) else common_classes(layouts, sources)
     if classes is None:
         _refuse_options_about_classes(options)
     if classes is None or any(layout.shape != "single" for layout in layouts):
@@ -152,7 +155,7 @@ def _refuse_options_about_classes(options: ReadOptions) -> None:
             raise UsageError(
                 "no-classes",
                 f"--{name} says something about classes, and these predictions have none",
-                cure="leave the option out: only the log-probability of the label is known",
+                cure="leave the option out",
             )
 
 
@@ -182,28 +185,22 @@ def _job(
     loss: losses.Loss,
     run: RunOptions,
 ) -> Job:
-    for model in models:
-        if model.layout.kind not in loss.kinds:
-            raise DataError(
-                "loss-needs-distribution",
-                f"{loss.title} needs whole distributions, there is only {model.layout.kind}",
-                file=model.source.name,
-                cure="use --loss log_loss",
-            )
     if options.floor is not None and loss.name != "log_loss":
         raise UsageError("bad-option", f"a floor has no meaning for {loss.title}", cure="leave --floor out")
-    if options.bytes is not None and loss.unit != "nats":
+    numbers = models[0].layout.about_numbers
+    if options.bytes is not None and (numbers or loss.unit != "nats"):
         raise UsageError("bad-option", f"{loss.title} per byte has no meaning", cure="leave --bytes out")
-    others = [c for c in COMPANIONS if c != loss.name] if classes is not None else []
+    others = companions(loss, [model.layout for model in models])
     scorings = {m.name: _scoring(m, loss, others, classes, options) for m in models}
     spec = Spec(
         loss=loss.name,
-        companions=tuple(others),
+        companions=others,
         classes=classes is not None,
         weighted=options.weight is not None,
         clustered=options.cluster_column is not None,
         groups=options.groups,
         bytes=options.bytes is not None,
+        density=numbers and loss.bounds[0] < 0.0,
     )
     known = None if classes is None else Classes(classes, options.unknown_label)
     return Job(
@@ -214,22 +211,25 @@ def _job(
 def _scoring(
     model: Model,
     loss: losses.Loss,
-    others: Iterable[str],
+    others: Sequence[str],
     classes: tuple[str, ...] | None,
     options: ReadOptions,
 ) -> Scoring:
     positive = 1
     if classes is not None and model.layout.shape == "single" and model.layout.classes is not None:
         positive = classes.index(model.layout.classes[0])
-    companions = tuple(losses.get(name) for name in others)
+    own = figures(loss, others, model.layout)
+    names = {known.name for known in losses.all_losses()}
     return Scoring(
         loss,
-        companions,
+        tuple(losses.get(name) for name in (*others, *own) if name in names),
         classes,
         positive,
         _events(classes, model, options),
         options.floor,
         options.renormalise,
+        model.layout.levels,
+        own,
     )
 
 
@@ -275,14 +275,14 @@ def _check_bytes(state: State, job: Job) -> None:
 
 
 def _setup(
-    job: Job, per_model: Sequence[ReadOptions], dropped: tuple[tuple[str, int], ...], loss: str
+    job: Job, dropped: tuple[tuple[str, int], ...], loss: losses.Loss, levels: tuple[float, ...]
 ) -> Setup:
     options, first = job.options, job.models[0]
     classes = None if job.classes is None else job.classes.names
     scoring = job.scorings[first.name]
     positive = classes[scoring.events[0]] if classes is not None and len(scoring.events) == 1 else None
     return Setup(
-        loss=loss,
+        loss=loss.name,
         floor=options.floor,
         renormalised=options.renormalise,
         classes=classes,
@@ -298,6 +298,10 @@ def _setup(
         where=options.where,
         dropped=dropped,
         sources=tuple(_source_record(m) for m in job.models),
+        levels=levels,
+        figures=tuple((m.name, job.scorings[m.name].figures) for m in job.models)
+        if first.layout.about_numbers
+        else (),
     )
 
 

@@ -21,7 +21,9 @@ from crossent.testing.accumulator import CHECKS, SPECS
 ALL = sorted(accumulators().items())
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=["plain", "weighted", "everything", "tokens"])
+@pytest.mark.parametrize(
+    "spec", SPECS, ids=["plain", "weighted", "everything", "tokens", "density", "numbers"]
+)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda c: c.__name__)
 @pytest.mark.parametrize("cls", [cls for _, cls in ALL], ids=[name for name, _ in ALL])
 def test_contract(cls, check, spec):

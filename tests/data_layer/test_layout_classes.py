@@ -8,7 +8,8 @@ import json
 import pyarrow as pa
 import pytest
 
-from crossent.data.layout import common_classes, understand
+from crossent.data.agreement import common_classes
+from crossent.data.layout import understand
 from crossent.data.options import ReadOptions
 from crossent.errors import UsageError
 

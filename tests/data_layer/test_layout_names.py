@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from crossent.data.layout import LIST_NAMES, PREFIXES, SCALAR_NAMES, understand
+from crossent.data.layout import understand
+from crossent.data.naming import LIST_NAMES, PREFIXES, SCALAR_NAMES
 from crossent.data.options import ID_NAMES, LABEL_NAMES, ReadOptions
 from crossent.errors import UsageError
 

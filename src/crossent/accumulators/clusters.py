@@ -28,7 +28,7 @@ class Clusters(Accumulator):
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
         optional = ["weight"] * spec.weighted + ["bytes"] * spec.bytes
-        losses = [column for name in (LOSS, *spec.companions) for column in (name, infinite_rows(name))]
+        losses = [column for name in (LOSS, *spec.columns) for column in (name, infinite_rows(name))]
         self.sums = KeyedSums(["rows", *optional, *losses])
 
     @classmethod

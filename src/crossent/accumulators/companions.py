@@ -1,4 +1,4 @@
-"""Moments of the losses that stand beside the headline: Brier score, zero-one loss."""
+"""Moments of what stands beside the headline: Brier score, zero-one loss, coverage of intervals."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from crossent.accumulators.registry import accumulator
 
 @accumulator
 class Companions(Accumulator):
-    """Exact moments of each companion loss of one model."""
+    """Exact moments of each companion loss and figure of one model."""
 
     name = "companions"
 
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
-        self.moments = {c: Moments([c], weighted=spec.weighted) for c in spec.companions}
+        self.moments = {c: Moments([c], weighted=spec.weighted) for c in spec.columns}
 
     @classmethod
     def wanted(cls, spec: Spec) -> bool:
-        return bool(spec.companions)
+        return bool(spec.columns)
 
     def update(self, rows: Rows) -> None:
         for name, moments in self.moments.items():

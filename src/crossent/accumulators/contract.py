@@ -62,6 +62,15 @@ class Spec:
     clustered: bool = False
     groups: tuple[str, ...] = ()
     bytes: bool = False
+    figures: tuple[str, ...] = ()
+    """Columns whose means stand beside the loss of this model alone."""
+    density: bool = False
+    """The loss is that of a density: it can be negative, and where its zero lies depends on the unit."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns beside the loss."""
+        return (*self.companions, *self.figures)
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,7 @@ class Rows:
     names: RowNames
     weight: Floats | None = None
     companions: Mapping[str, Floats] = field(default_factory=dict)
+    """The columns that the spec names."""
     label: KeyColumn | None = None
     """Class of the label; None where there are no classes."""
     label_text: KeyColumn | None = None

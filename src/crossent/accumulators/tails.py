@@ -37,6 +37,10 @@ class LossHistogram(Accumulator):
         self.rows = LimbSums()
         self.loss = LimbSums()
 
+    @classmethod
+    def wanted(cls, spec: Spec) -> bool:
+        return not spec.density
+
     def update(self, rows: Rows) -> None:
         cells = cell_of(rows.loss)
         held = cells if rows.finite is None else cells[rows.finite]

@@ -125,17 +125,27 @@ def check_same_rows(models: Sequence[Model], aligned: Aligned, facts: Sequence[F
                 )
 
 
-def _same_labels(first_model: Model, model: Model, piece: Piece, first: Facts, other: Facts) -> None:
+def _other_labels(first: Facts, other: Facts) -> Keep | None:
+    """Where two models' labels differ; None where there are none to compare."""
+    if first.y is not None and other.y is not None:
+        other_number: Keep = first.y != other.y
+        return other_number
     if first.label_text is None or other.label_text is None:
-        return
+        return None
     if first.labels is None or other.labels is None:
-        different = _other_text(first.label_text, other.label_text)
-    else:
-        different = first.labels != other.labels
-        unknown = first.labels == UNKNOWN
-        if unknown.any():
-            different |= unknown & _other_text(first.label_text, other.label_text)
-    if not different.any():
+        return _other_text(first.label_text, other.label_text)
+    different: Keep = first.labels != other.labels
+    unknown = first.labels == UNKNOWN
+    return (
+        different | (unknown & _other_text(first.label_text, other.label_text))
+        if unknown.any()
+        else different
+    )
+
+
+def _same_labels(first_model: Model, model: Model, piece: Piece, first: Facts, other: Facts) -> None:
+    different = _other_labels(first, other)
+    if different is None or not different.any():
         return
     row = int(np.flatnonzero(different)[0])
     if first.ids is None:
@@ -154,6 +164,8 @@ def _same_labels(first_model: Model, model: Model, piece: Piece, first: Facts, o
 def label_mismatch(first: Model, model: Model, file: str, row: int, found: str = "") -> NoReturn:
     """Raise: the same row has two labels."""
     cure = "all models must be judged by the same labels: find out which file is right"
+    if model.layout.about_numbers:
+        cure += "; write the label in the same type in every file, so that it has the same digits"
     if model.layout.kind == "label_logprob":
         cure = "tokens of two tokenizers do not correspond: pair what does, such as documents, with --unit"
     raise DataError(
@@ -167,6 +179,8 @@ def label_mismatch(first: Model, model: Model, file: str, row: int, found: str =
 
 
 def _label(facts: Facts, row: int) -> str:
+    if facts.y is not None:
+        return repr(float(facts.y[row]))
     assert facts.label_text is not None
     return facts.label_text.values[int(facts.label_text.codes[row])]
 

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
+from crossent.data.columns import Numbers, list_entries, list_lengths, matrix_of_columns, number_column
 from crossent.data.facts import Facts
 from crossent.data.layout import Layout
+from crossent.data.numbers import Lengths, prediction_of
 from crossent.data.options import ReadOptions
 from crossent.data.pieces import Piece
 from crossent.errors import DataError
-
-Numbers = NDArray[np.floating[Any]]
 
 MOST_LOSS = 1e100
 """With weights up to 1e50, (w·ℓ)² of the largest loss is still a float64."""
@@ -32,8 +29,8 @@ class Batch:
     """Rows of one model, valid once constructed.
 
     `prediction` is (N, K) in the order of the evaluation's classes, or (N,) for shape "single" (probability
-    of the positive class) and "scalar" (log-probability of the label). It keeps float32 where the data has
-    it; losses widen it.
+    of the positive class), "scalar" (log-probability of the label) and a point; about a number otherwise as
+    `numbers.prediction_of` says. It keeps float32 where the data has it; losses widen it.
     """
 
     facts: Facts
@@ -41,6 +38,8 @@ class Batch:
     shape: str
     prediction: Numbers
     piece: Piece
+    lengths: Lengths | None = None
+    """Samples of each row, where not all have the same number."""
 
     def __len__(self) -> int:
         return len(self.piece)
@@ -50,94 +49,35 @@ def build(
     piece: Piece, layout: Layout, facts: Facts, order: Sequence[int] | None, options: ReadOptions
 ) -> Batch:
     """The batch of a piece. `order[k]` is the position in the layout of the evaluation's class k."""
+    if layout.about_numbers:
+        prediction, lengths = prediction_of(piece, layout)
+        return Batch(facts, layout.kind, layout.shape, prediction, piece, lengths)
     if layout.shape == "list":
         prediction = _from_list(piece, layout, order)
     elif layout.shape == "columns":
-        prediction = _from_columns(piece, layout, order)
+        names = layout.predictions
+        prediction = matrix_of_columns(piece, names if order is None else [names[i] for i in order])
     else:
-        prediction = _column(piece, layout.predictions[0])
+        prediction = number_column(piece, layout.predictions[0])
     _check(prediction, piece, layout, order, options.tolerance)
     return Batch(facts, layout.kind, layout.shape, prediction, piece)
 
 
-def _column(piece: Piece, name: str) -> Numbers:
-    column = piece.table.column(name)
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if column.null_count:
-        row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
-        raise DataError(
-            "null-prediction",
-            "the prediction is missing",
-            file=piece.file,
-            row=piece.row(row),
-            column=name,
-            cure="every row needs a prediction: fill it, or leave the row out of every model's file",
-        )
-    return _floats(column, piece.file, name)
-
-
-def _floats(column: pa.Array, file: str, name: str) -> Numbers:
-    type_ = column.type
-    if pa.types.is_dictionary(type_):
-        column = column.dictionary_decode()
-        type_ = column.type
-    if pa.types.is_float32(type_) or pa.types.is_float64(type_):
-        return cast(Numbers, column.to_numpy(zero_copy_only=True))
-    if pa.types.is_float16(type_) or pa.types.is_integer(type_) or pa.types.is_decimal(type_):
-        return cast(Numbers, column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
-    raise DataError(
-        "prediction-type",
-        f"a prediction must be a number, this column is {type_}",
-        file=file,
-        column=name,
-        cure="write it as float32 or float64",
-    )
-
-
-def _from_columns(piece: Piece, layout: Layout, order: Sequence[int] | None) -> Numbers:
-    names = layout.predictions if order is None else [layout.predictions[i] for i in order]
-    columns = [_column(piece, name) for name in names]
-    dtype = np.float32 if all(c.dtype == np.float32 for c in columns) else np.float64
-    matrix = np.empty((len(piece), len(columns)), dtype)
-    for k, column in enumerate(columns):
-        matrix[:, k] = column
-    return matrix
-
-
 def _from_list(piece: Piece, layout: Layout, order: Sequence[int] | None) -> Numbers:
     name, size = layout.predictions[0], len(layout.classes or ())
-    column = piece.table.column(name)
-    if column.null_count:
-        row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+    lengths = list_lengths(piece, name)
+    wrong = np.flatnonzero(lengths != size)
+    if wrong.size:
         raise DataError(
-            "null-prediction", "the list is missing", file=piece.file, row=piece.row(row), column=name,
-            cure="every row needs a prediction: fill it, or leave the row out of every model's file",
-        )  # fmt: skip
-    if not pa.types.is_fixed_size_list(column.type):
-        lengths = column.value_lengths().to_numpy(zero_copy_only=False)
-        wrong = np.flatnonzero(lengths != size)
-        if wrong.size:
-            raise DataError(
-                "list-length",
-                f"a list of {lengths[wrong[0]]} numbers where there are {size} classes",
-                file=piece.file,
-                row=piece.row(int(wrong[0])),
-                column=name,
-                cure="write one number for each class, in the same order in every row",
-            )
-    entries = column.flatten()
-    if entries.null_count:
-        at = int(np.flatnonzero(entries.is_null().to_numpy(zero_copy_only=False))[0])
-        raise DataError(
-            "null-prediction",
-            f"entry {at % size} of the list is missing",
+            "list-length",
+            f"a list of {lengths[wrong[0]]} numbers where there are {size} classes",
             file=piece.file,
-            row=piece.row(at // size),
+            row=piece.row(int(wrong[0])),
             column=name,
-            cure="write 0 for a class that cannot happen",
+            cure="write one number for each class, in the same order in every row",
         )
-    matrix = _floats(entries, piece.file, name).reshape(len(piece), size)
+    entries = list_entries(piece, name, lengths, "write 0 for a class that cannot happen")
+    matrix = entries.reshape(len(piece), size)
     return matrix if order is None else np.ascontiguousarray(matrix[:, order])
 
 

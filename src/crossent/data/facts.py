@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from crossent.data.labels import ClassLookup, Codes, Keyed, keyed, value_type
 from crossent.data.layout import Layout
+from crossent.data.numbers import MOST_NUMBER
 from crossent.data.options import ReadOptions
 from crossent.data.pieces import Piece, selected
 from crossent.data.readers.contract import Source
@@ -29,6 +30,7 @@ class Facts:
     """The facts of a batch's rows.
 
     `labels` are class codes (N,), None where there are no classes; `label_text` keeps the labels as written.
+    Where the label is a number, `y` (N,) is all there is of it.
     """
 
     labels: Codes | None
@@ -38,6 +40,7 @@ class Facts:
     groups: tuple[Keyed, ...]
     bytes: Floats | None
     ids: pa.Array | None
+    y: Floats | None = None
 
 
 class Classes:
@@ -88,8 +91,10 @@ def other_class(positive: str, source: Source, label: str, where: Sequence[tuple
 
 def facts_of(piece: Piece, layout: Layout, options: ReadOptions, classes: Classes | None) -> Facts:
     """Read and check the facts of a piece."""
-    label_text = labels = None
-    if layout.label is not None:
+    label_text = labels = y = None
+    if layout.label is not None and layout.about_numbers:
+        y = _number_label(piece, layout.label)
+    elif layout.label is not None:
         column = _no_nulls(piece, layout.label, "null-label", "the label is missing")
         label_text = keyed(column)
         if classes is not None:
@@ -110,6 +115,7 @@ def facts_of(piece: Piece, layout: Layout, options: ReadOptions, classes: Classe
         ),
         _bytes(piece, options.bytes),
         None if layout.id is None else _no_nulls(piece, layout.id, "null-id", "the row id is missing"),
+        y,
     )
 
 
@@ -131,8 +137,22 @@ def _no_nulls(piece: Piece, name: str, slug: str, problem: str, nan_too: bool = 
     return column
 
 
+def _number_label(piece: Piece, name: str) -> Floats:
+    column = _no_nulls(piece, name, "null-label", "the label is missing")
+    y = _as_floats(column, piece, name, "predictions about a number need a label that is one")
+    good = np.abs(y) <= MOST_NUMBER
+    problem = f"a label that is a number must lie within ±{MOST_NUMBER:g}"
+    return _only(
+        piece, name, "label-not-finite", problem, "leave such rows out of every model's file", y, good
+    )
+
+
 def _numbers(piece: Piece, name: str) -> Floats:
     column = _no_nulls(piece, name, "null-number", "the number is missing", nan_too=False)
+    return _as_floats(column, piece, name, "write numbers, or name another column")
+
+
+def _as_floats(column: pa.Array, piece: Piece, name: str, cure: str) -> Floats:
     try:
         numbers: Floats = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -144,7 +164,7 @@ def _numbers(piece: Piece, name: str) -> Floats:
             row=piece.row(row),
             column=name,
             value=repr(column[row].as_py()),
-            cure="write numbers, or name another column",
+            cure=cure,
         ) from None
     return numbers
 

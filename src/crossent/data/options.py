@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from crossent.errors import UsageError
+from crossent.losses.contract import CLASS_KINDS, VALUE_KINDS
 
 LABEL_NAMES = ("label", "y_true", "y", "target")
 ID_NAMES = ("row_id", "id")
-KINDS = ("probs", "logits", "log_probs", "label_logprob")
+KINDS = (*CLASS_KINDS, *VALUE_KINDS)
 MOST_CLASSES = 10_000_000
 """Ten times the largest vocabularies; more is a slip of the pen."""
 

@@ -51,7 +51,7 @@ def pieces(
     source: Source, layout: Layout, where: Sequence[tuple[str, str]], batch_rows: int
 ) -> Iterator[Piece]:
     """The rows of a source that meet every condition `column = value`, values compared as text."""
-    number = pa.list_(pa.float64()) if layout.shape == "list" else pa.float64()
+    number = pa.list_(pa.float64()) if layout.shape in ("list", "samples") else pa.float64()
     types = {**dict.fromkeys(layout.numbers, pa.float64()), **dict.fromkeys(layout.predictions, number)}
     for chunk in source.batches(layout.columns, batch_rows, types):
         piece = selected(chunk, where)

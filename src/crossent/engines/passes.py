@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,11 +67,15 @@ class Job:
         width = sum(model.layout.width for model in models)
         return int(min(BATCH_ROWS, max(64, BATCH_NUMBERS // max(1, width))))
 
+    def spec_of(self, name: str) -> Spec:
+        """The spec of one model: the common one, and its own figures."""
+        return replace(self.spec, figures=self.scorings[name].figures)
+
     def new_state(self, groups: Sequence[Sequence[str]]) -> State:
         """Nothing yet; `groups` says which models' losses are multiplied with each other."""
         exposed = self.options.bytes is not None
         return State(
-            {model.name: new_states(self.spec) for model in self.models},
+            {model.name: new_states(self.spec_of(model.name)) for model in self.models},
             [Moments(g, weighted=self.spec.weighted, exposed=exposed) for g in groups],
         )
 
@@ -205,7 +209,9 @@ def _records(model: Model, piece: Piece, facts: Facts, rows: Rows) -> Records:
     records["hi"], records["lo"] = keys["hi"], keys["lo"]
     records["at"] = places_of(model, piece)
     records["loss"] = rows.loss
-    if facts.labels is not None:
+    if facts.y is not None:
+        records["label"] = (facts.y + 0.0).view(np.uint64)  # + 0.0: −0 is 0
+    elif facts.labels is not None:
         records["label"] = facts.labels.view(np.uint64)
         unknown = facts.labels == UNKNOWN
         if facts.label_text is not None and unknown.any():

@@ -17,6 +17,7 @@ from crossent.data.batch import Batch
 from crossent.data.facts import UNKNOWN
 from crossent.data.labels import Keyed, key_text
 from crossent.data.pieces import Piece
+from crossent.engines.numbers import score_numbers
 from crossent.losses import Loss
 
 Floats = NDArray[np.float64]
@@ -38,6 +39,10 @@ class Scoring:
     """Classes whose reliability is followed, besides the top label."""
     floor: float | None = None
     renormalise: bool = False
+    levels: tuple[float, ...] = ()
+    """Of quantiles."""
+    figures: tuple[str, ...] = ()
+    """Columns beside the loss that only this model has."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ def score(batch: Batch, scoring: Scoring) -> Rows:
         groups=facts.groups,
         bytes=facts.bytes,
     )
+    if facts.y is not None:
+        return score_numbers(rows, batch, facts.y, (scoring.loss, *scoring.companions), scoring.levels)
     if batch.shape == "scalar":
         loss = 0.0 - np.asarray(batch.prediction, np.float64)
         return _with_loss(rows, loss, scoring, {})

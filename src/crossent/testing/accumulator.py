@@ -18,8 +18,10 @@ SPECS = (
     Spec("log_loss", ("brier",), weighted=True),
     Spec("brier", ("log_loss",), weighted=True, clustered=True, groups=("region", "day"), bytes=True),
     Spec("log_loss", classes=False, clustered=True, groups=("source",), bytes=True),
+    Spec("crps", classes=False, clustered=True, figures=("pit", "error"), density=True),
+    Spec("crps", classes=False, weighted=True, figures=("pit",)),
 )
-"""Whole distributions, with weights, with everything there is, and tokens."""
+"""Whole distributions, with weights, with everything there is, tokens, and predictions about numbers."""
 
 
 def check_accumulator(cls: type[Accumulator]) -> None:
@@ -200,7 +202,7 @@ class Sample:
         rng = np.random.default_rng(seed)
         self.spec = spec
         self.loss = losses(rng)
-        self.companions = {name: losses(rng) for name in spec.companions}
+        self.companions = {n: rng.random(ROWS) if n == "pit" else losses(rng) for n in spec.columns}
         self.weight = rng.choice([0.0, 0.1, 1.0, 3.7], ROWS)
         self.bytes = rng.integers(0, 9, ROWS).astype(np.float64)
         self.codes = {name: rng.integers(0, 6, ROWS) for name in ("label", "cluster", "top", *spec.groups)}
