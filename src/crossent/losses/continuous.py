@@ -9,7 +9,7 @@ import numpy as np
 
 from crossent.kernels.reference import blocks
 from crossent.losses.contract import Floats, Loss, Target
-from crossent.losses.numbers import checked
+from crossent.losses.numbers import check_samples, checked
 from crossent.losses.registry import register
 
 
@@ -27,7 +27,7 @@ class SquaredError(Loss):
     rows the Gaussian log loss is ½ ln(2πσ²) + mean((y − μ)²) / 2σ², lowest at σ² = mean((y − μ)²).
 
     Errors: `UsageError` (unknown-kind), `DataError` (shape-mismatch, label-not-finite,
-    prediction-not-finite).
+    prediction-not-finite, too-few-samples).
 
     >>> import numpy as np
     >>> SquaredError().value(np.array([1.0, 2.0]), np.array([1.5, 2.0]), "point")
@@ -69,6 +69,7 @@ class SquaredError(Loss):
         y, x = checked(self, labels, prediction, kind)
         if kind != "samples":
             return np.subtract(x if kind == "point" else x[:, 0], y)
+        check_samples(x, 1)
         error = np.empty(len(y))
         for block in blocks(x):
             distance = block.x - block.spread(y[block.rows])
@@ -116,6 +117,7 @@ class AbsoluteError(Loss):
         with np.errstate(over="ignore"):
             if kind != "samples":
                 return np.abs((x if kind == "point" else x[:, 0]) - y)
+            check_samples(x, 1)
             ranked = np.sort(x, axis=1)
             low, high = (ranked[:, i] for i in middle(x.shape[1]))
             return np.abs((low - y) / 2 + (high - y) / 2)
@@ -125,6 +127,7 @@ class AbsoluteError(Loss):
         y, x = checked(self, labels, prediction, kind)
         if kind != "samples":
             return spread(np.sign((x if kind == "point" else x[:, 0]) - y), x, kind)
+        check_samples(x, 1)
         order = np.argsort(x, axis=1, kind="stable")
         rows = np.arange(len(y))
         low, high = (order[:, i] for i in middle(x.shape[1]))

@@ -57,6 +57,16 @@ def check_scale(scale: Floats, name: str, *, zero: bool = True) -> None:
     refuse(bad, scale, "not-a-scale", f"the {name} must {'not be below' if zero else 'be above'} 0")
 
 
+def check_samples(samples: Floats, least: int) -> None:
+    """Raise `DataError` (too-few-samples) unless each row has so many."""
+    if samples.shape[1] < least:
+        raise DataError(
+            "too-few-samples",
+            f"{samples.shape[1]} samples a row are fewer than {least}",
+            cure="draw more samples from the model",
+        )
+
+
 def check_density(infinite: NDArray[np.bool_], scale: Floats, name: str) -> None:
     """Raise where all of the probability stands on the label: no density describes it.
 
