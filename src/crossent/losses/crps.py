@@ -35,7 +35,7 @@ class Crps(Loss):
     | `quantiles` | an approximation: twice the mean pinball loss over `levels` |
     | `point`     | the number alone: the absolute error                     |
 
-    With σ = 0 it is the absolute error. Of M samples it is  mean |xᵢ − y| − Σᵢⱼ |xᵢ − xⱼ| / 2M², computed from
+    With σ = 0 it is the absolute error. Of M samples it is mean |xᵢ − y| − Σᵢⱼ |xᵢ − xⱼ| / 2M², computed from
     the sorted samples as a sum whose terms are all ≥ 0, so nothing cancels; M samples of a forecast score
     higher than the forecast itself, by 1/M of ½ E|X − X′|, which `crps_fair` takes off. Of quantiles it is
     the CRPS of Q equal points where the levels are (i − ½)/Q; where they lie unevenly it weighs parts of the
