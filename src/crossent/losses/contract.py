@@ -103,6 +103,13 @@ class Loss(ABC):
         """This loss, or where it lacks parameters one with made-up parameters for so many columns."""
         return self
 
+    def logits_of(self, log_p: Floats) -> Floats:
+        """(N, K) logits that say these log-probabilities to this loss, up to a constant a row.
+
+        They are the log-probabilities themselves, unless the loss reads logits by another link than softmax.
+        """
+        return log_p
+
     @property
     def properness(self) -> str:
         """ "strictly proper", "proper" or "not proper"."""

@@ -41,7 +41,7 @@ def expected(loss: Loss, kind: str, truth: Floats, forecast: Floats) -> float:
         return float(truth @ loss.value(np.array([[0.0], [1.0]]), prediction, kind))
     log_p = np.log(np.tile(forecast, (classes, 1)))
     labels = np.arange(classes)
-    prediction = log_p if kind == "logits" else as_kind(kind, log_p, labels)
+    prediction = loss.logits_of(log_p) if kind == "logits" else as_kind(kind, log_p, labels)
     if loss.target == "distribution":
         return float(loss.value(truth[None], prediction[:1], kind)[0])
     return float(truth @ loss.value(labels, prediction, kind))

@@ -123,7 +123,9 @@ def kinds_agree(loss: Loss, kind: str) -> None:
     if loss.target in ("class", "ordinal", "distribution"):
         mine, labels, log_p = prepared(loss, "log_probs")
         codes = labels if labels.ndim == 1 else np.zeros(len(log_p), np.int64)
-        first, other = as_kind(first_kind, log_p, codes), as_kind(kind, log_p, codes)
+        first, other = (
+            as_kind(k, mine.logits_of(log_p) if k == "logits" else log_p, codes) for k in (first_kind, kind)
+        )
     elif loss.target == "indicators":
         mine, labels, z = prepared(loss, "logits")
         first, other = ({"logits": z, "probs": 1.0 / (1.0 + np.exp(-z))}[k] for k in (first_kind, kind))
