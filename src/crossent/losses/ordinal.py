@@ -155,7 +155,7 @@ class RankedProbabilityScore(Loss):
             missed, held = self._missed_of_logits(labels, prediction, kind)
             return np.asarray(2.0 * missed * missed * held * (2.0 * held - missed))
         p, below, above = self._shares(labels, prediction, kind)
-        distance = 2.0 * np.abs(np.arange(p.shape[1]) - labels[:, None])
+        distance: Floats = 2.0 * np.abs(np.arange(p.shape[1]) - labels[:, None])
         if kind == "probs":
             return distance
         slope = _between(labels, below, above)
