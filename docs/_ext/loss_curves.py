@@ -14,9 +14,9 @@ from crossent.losses.contract import PARAMETERS
 
 Floats = NDArray[np.float64]
 
-STEPS = 161
+STEPS = 160
+"""Even, so that no point lies on a tie or a kink in the middle."""
 CLASS_ORDER = ("log_probs", "logits", "probs", "label_logprob")
-VALUE_ORDER = (*PARAMETERS, "rate", "log_rate", "quantiles", "samples", "mixture", "point")
 FEW = 5
 """Quantiles or samples of a forecast that is drawn."""
 
@@ -183,10 +183,10 @@ def of_distributions(loss: Loss) -> Iterator[Panel]:
 
 def of_numbers(loss: Loss) -> Iterator[Panel]:
     """What happens moves past one or two fixed forecasts."""
-    mine, kind = drawn(loss), next(k for k in VALUE_ORDER if k in loss.kinds)
+    mine, kind = drawn(loss), loss.kinds[0]
     y, x_label = _outcomes(loss.target)
     values, slopes = [], []
-    for (label, row), role in zip(_forecasts(kind, loss.target), ("own", "second"), strict=False):
+    for (label, row), role in zip(_forecasts(kind, mine), ("own", "second"), strict=False):
         prediction = np.tile(row if row.size > 1 or kind in ("quantiles", "samples") else row[0], (y.size, 1))
         prediction = prediction[:, 0] if kind in ("point", "rate", "log_rate") else prediction
         values.append(Curve(label, role, y, mine.value(y, prediction, kind)))
@@ -209,8 +209,9 @@ def _outcomes(target: str) -> tuple[Floats, str]:
     return np.linspace(-4.0, 4.0, STEPS), "what happened − centre of the forecast"
 
 
-def _forecasts(kind: str, target: str) -> list[tuple[str, Floats]]:
+def _forecasts(kind: str, loss: Loss) -> list[tuple[str, Floats]]:
     """Forecasts to draw, with names: one of width 1 and one of width 2 where a kind has a width."""
+    target = loss.target
     if kind in PARAMETERS:
         return [_of_parameters(PARAMETERS[kind], target, width) for width in (1.0, 2.0)]
     if kind in ("rate", "log_rate"):
@@ -219,8 +220,9 @@ def _forecasts(kind: str, target: str) -> list[tuple[str, Floats]]:
         return [("two normal components", np.array([0.5, 0.5, -1.5, 1.5, 0.6, 0.6]))]
     if kind == "point":
         return [("prediction 0" if target == "real" else "prediction 1", np.array([float(target != "real")]))]
-    spread = np.array([NormalDist().inv_cdf((k + 1) / (FEW + 1)) for k in range(FEW)])
-    return [(f"{FEW} {kind}, spread of width {w:g}", w * spread) for w in (1.0, 2.0)]
+    levels = getattr(loss, "levels", None) or [(k + 1) / (FEW + 1) for k in range(FEW)]
+    spread = np.array([NormalDist().inv_cdf(level) for level in levels])
+    return [(f"{spread.size} {kind}, width {w:g}", w * spread) for w in (1.0, 2.0)]
 
 
 def _of_parameters(names: tuple[str, ...], target: str, width: float) -> tuple[str, Floats]:

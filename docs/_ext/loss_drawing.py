@@ -76,7 +76,7 @@ def path(x: Floats, y: Floats) -> str:
 def x_axis(curves: tuple[Curve, ...]) -> tuple[float, float, float]:
     """Ends and step of the x axis; an end that all but reaches a tick ends there."""
     low, high = min(float(c.x[0]) for c in curves), max(float(c.x[-1]) for c in curves)
-    step = nice((high - low) / 5)
+    step = nice((high - low) / 6)
     near = [step * round(end / step) for end in (low, high)]
     ends = [n if abs(n - e) < 0.02 * (high - low) else e for n, e in zip(near, (low, high), strict=True)]
     return ends[0], ends[1], step

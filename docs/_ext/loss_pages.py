@@ -72,14 +72,15 @@ def _lead(paragraph: str) -> Iterator[str]:
 
 
 def typeset(formula: str) -> str:
-    """A formula in plain characters as HTML, with `_k`, `_{j≠k}` and `^γ` as indices and exponents.
+    """A formula in plain characters as HTML, with indices and exponents: `_k`, `_{j≠k}`, `^γ`, `^(1 − q)`.
 
     >>> typeset("(1 − p_label)^γ log p_label")
     '(1 − p<sub>label</sub>)<sup>γ</sup> log p<sub>label</sub>'
     """
     text = escape(formula, quote=False)
     for mark, tag in (("_", "sub"), (r"\^", "sup")):
-        text = re.sub(rf"{mark}(?:\{{([^}}]*)\}}|([\w₊₋¼½′]+))", rf"<{tag}>\1\2</{tag}>", text)
+        found = rf"{mark}(?:\{{([^}}]*)\}}|\(([^()]*)\)|([\w₊₋¼½′]+))"
+        text = re.sub(found, rf"<{tag}>\1\2\3</{tag}>", text)
     return text
 
 
@@ -119,7 +120,8 @@ def parameters(loss: Loss) -> str:
     shown = []
     for field in fields(loss):
         value = getattr(loss, field.name)
-        shown.append(f"`{field.name}`" if value is None else f"`{field.name}` = {value!r}")
+        number = f"{value:.6g}" if isinstance(value, float) else repr(value)
+        shown.append(f"`{field.name}`" if value is None else f"`{field.name}` = {number}")
     return ", ".join(shown)
 
 
