@@ -67,6 +67,11 @@ data_options = _group(
     ),
     click.option("--bytes", metavar="COLUMN", help="Column of bytes: show bits per byte."),
     click.option(
+        "--position",
+        metavar="COLUMN",
+        help="Column of positions in a text: show the loss at 0, 1, 2–3, 4–7, …",
+    ),
+    click.option(
         "--kind",
         type=click.Choice(
             ["probs", "logits", "log_probs", "label_logprob", "point", "mean_std", "quantiles", "samples"]

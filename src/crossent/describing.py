@@ -25,7 +25,7 @@ from crossent.statistics import tails as tail_statistics
 from crossent.statistics.calibration_error import Reliability, reliability_from_cells
 from crossent.statistics.estimates import Estimate, mean_estimates
 from crossent.statistics.skill import skill
-from crossent.statistics.slices import SliceSums, macro_mean, slice_estimate
+from crossent.statistics.slices import SliceSums, in_order, macro_mean, slice_estimate
 from crossent.statistics.summary import LossSummary
 from crossent.summaries import BYTES, UNITS, WEIGHT_OF_ROWS, cluster_summary, floor_losses, row_summary
 
@@ -226,7 +226,7 @@ def _exp(loss: float) -> float:
 
 def _slice_sums(table: KeyedSums) -> dict[str, SliceSums]:
     """The exact sums of each key; without weights Σw, Σw² are the rows and Σw²ℓ is Σℓ."""
-    return {key: _sums(table, cell) for key, cell in sorted(table.keys.items())}
+    return {key: _sums(table, table.keys[key]) for key in in_order(table.keys)}
 
 
 def _sums(table: KeyedSums, cell: int) -> SliceSums:

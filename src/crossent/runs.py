@@ -198,7 +198,7 @@ def _job(
         classes=classes is not None,
         weighted=options.weight is not None,
         clustered=options.cluster_column is not None,
-        groups=options.groups,
+        groups=options.group_columns,
         bytes=options.bytes is not None,
         density=numbers and loss.bounds[0] < 0.0,
     )
@@ -292,7 +292,7 @@ def _setup(
         id_column=first.layout.id,
         weight_column=options.weight,
         cluster_column=options.cluster_column,
-        group_columns=options.groups,
+        group_columns=options.group_columns,
         unit_column=options.unit,
         bytes_column=options.bytes,
         where=options.where,

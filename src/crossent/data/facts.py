@@ -14,6 +14,7 @@ from crossent.data.layout import Layout
 from crossent.data.numbers import MOST_NUMBER
 from crossent.data.options import ReadOptions
 from crossent.data.pieces import Piece, selected
+from crossent.data.positions import LAST_POSITION, position_ranges
 from crossent.data.readers.contract import Source
 from crossent.errors import DataError
 
@@ -109,9 +110,12 @@ def facts_of(piece: Piece, layout: Layout, options: ReadOptions, classes: Classe
         _weight(piece, options.weight),
         cluster,
         # a column that is the cluster, too, is encoded once: a tenth of the time of such a pass
-        tuple(
-            cluster if cluster is not None and g == options.cluster_column else keyed(piece.table.column(g))
-            for g in options.groups
+        (
+            *(
+                cluster if cluster and g == options.cluster_column else keyed(piece.table.column(g))
+                for g in options.groups
+            ),
+            *([] if options.position is None else [_position(piece, options.position)]),
         ),
         _bytes(piece, options.bytes),
         None if layout.id is None else _no_nulls(piece, layout.id, "null-id", "the row id is missing"),
@@ -196,6 +200,13 @@ def _bytes(piece: Piece, name: str | None) -> Floats | None:
     problem = f"the number of bytes must be from 0 to {MOST:g}"
     good = (size >= 0.0) & (size <= MOST)
     return _only(piece, name, "bad-bytes", problem, "write the UTF-8 bytes of each token", size, good)
+
+
+def _position(piece: Piece, name: str) -> Keyed:
+    position = _numbers(piece, name)
+    good = (position >= 0.0) & (position <= LAST_POSITION) & (position == np.floor(position))
+    problem, cure = "a position must be a whole number from 0", "number the tokens of each text from 0"
+    return position_ranges(_only(piece, name, "bad-position", problem, cure, position, good))
 
 
 def _only(

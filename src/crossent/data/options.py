@@ -36,6 +36,8 @@ class ReadOptions:
     positive: str | None = None
     unit: str | None = None
     bytes: str | None = None
+    position: str | None = None
+    """Positions in a text: a group of ranges that double."""
     on_missing: str = "error"
     unknown_label: str = "error"
     renormalise: bool = False
@@ -74,6 +76,18 @@ class ReadOptions:
                 cure="units are the clusters: name only the unit",
             )
 
+        if self.position is not None and self.position in self.groups:
+            raise UsageError(
+                "bad-option",
+                f"{self.position} is both a group and the position",
+                cure="name it once: --position makes ranges of it, --group a group of each value",
+            )
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """Columns by which losses are shown apart, the position last."""
+        return self.groups if self.position is None else (*self.groups, self.position)
+
     @property
     def cluster_column(self) -> str | None:
         """Units are clusters too: their losses are what scatters independently."""
@@ -81,7 +95,8 @@ class ReadOptions:
 
     def row_columns(self) -> tuple[str, ...]:
         """Columns named by option that every file must have, prediction and label aside."""
-        named = (self.weight, self.cluster_column, *self.groups, self.bytes, *(c for c, _ in self.where))
+        where = (column for column, _ in self.where)
+        named = (self.weight, self.cluster_column, *self.group_columns, self.bytes, *where)
         return tuple(dict.fromkeys(c for c in named if c is not None))
 
     def described(self) -> dict[str, object]:

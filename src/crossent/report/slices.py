@@ -8,21 +8,29 @@ from collections.abc import Callable, Mapping
 from crossent.report import cells
 from crossent.report.blocks import Cell, Column, IntervalChart, IntervalPoint, Table
 from crossent.results import Results, Slice
+from crossent.statistics.slices import are_ranges
 
 _MOST_DRAWN = 30
 
 
 def slice_chart(results: Results, by_model: Mapping[str, tuple[Slice, ...]], what: str) -> IntervalChart:
-    """The first model's loss on each part, worst first; the worst 30 where there are more."""
+    """The first model's loss on each part, worst first; the worst 30 where there are more.
+
+    Ranges of numbers stand in their order.
+    """
     leader = results.models[0]
     slices = by_model.get(leader.name, ())
     worst = sorted(slices, key=lambda s: (math.isnan(s.loss.value), -s.loss.value, s.value))[:_MOST_DRAWN]
+    if are_ranges([s.value for s in slices]):
+        worst = list(slices)
     title = f"{leader.name}: {results.loss_title} by {what}"
     if len(worst) < len(slices):
         title += f", the {len(worst)} highest of {len(slices)}"
     title += f", {cells.percent(results)} interval"
     points = tuple(_point(results, s) for s in worst)
-    return IntervalChart(title, results.axis, points, reference=_mean(leader.loss.value), numbers_shown=True)
+    # The loss of a part is the mean over its rows, also where the headline is bits per byte.
+    axis = "nats" if results.unit == "bits per byte" else results.axis
+    return IntervalChart(title, axis, points, reference=_mean(leader.loss_iid.value), numbers_shown=True)
 
 
 def _mean(value: float) -> float | None:

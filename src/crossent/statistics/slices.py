@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from crossent.statistics.estimates import Estimate, estimate
+
+_RANGE = re.compile("([0-9]+)(–[0-9]+)?")
 
 Number = float | Fraction
 """A sum as it comes from the accumulators: exact (Fraction) or rounded to float64."""
@@ -98,3 +101,19 @@ def macro_mean(estimates: Iterable[Estimate]) -> Estimate:
     spread = math.fsum(v * v / (units - 1) for v, units in errors)
     units = sum(n for _, n in errors) if spread == 0.0 else 1 + math.floor(variance**2 / spread)
     return Estimate(value, math.sqrt(variance) / len(parts), units)
+
+
+def are_ranges(keys: Collection[str]) -> bool:
+    """Whether the keys of slices are ranges of numbers (0, 1, 2–3, 4–7, …), which have an order."""
+    return any("–" in key for key in keys) and all(_RANGE.fullmatch(key) for key in keys)
+
+
+def in_order(keys: Collection[str]) -> list[str]:
+    """The keys of slices in the order to show them: ranges by their numbers, others as text.
+
+    >>> in_order(["b", "10", "a"]), in_order(["16–31", "0", "2–3"])
+    (['10', 'a', 'b'], ['0', '2–3', '16–31'])
+    """
+    if are_ranges(keys):
+        return sorted(keys, key=lambda key: int(key.partition("–")[0]))
+    return sorted(keys)
