@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crossent import __version__
+from crossent.cli_advise import advise
 from crossent.cli_options import (
     computing_options,
     data_options,
@@ -126,6 +127,9 @@ def report(saved: str, **options: Any) -> None:
     from crossent.api import merge as merge_states
 
     _reread(lambda **reading: merge_states(saved, **reading), options)
+
+
+cli.add_command(advise)
 
 
 def _run(inputs: dict[str, object], options: dict[str, Any], fail_if_worse: bool = False) -> None:
