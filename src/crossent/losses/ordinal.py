@@ -133,17 +133,17 @@ class RankedProbabilityScore(Loss):
         """With t the share on the wrong side of split k: by cumulative logit ±2t²(1 − t).
 
         By probability j  G_j = 2 Σ t of the splits between j and the label; by log-probability p_j G_j, by
-        logit p_j (G_j − Σ p G).
+        logit p_j (G_j − Σ p G), with G less that of the likeliest class, or confident rows would cancel.
         """
         if kind == "cumulative_logits":
             missed, held = self._missed_of_logits(labels, prediction, kind)
             slope = 2.0 * missed * missed * held
             return np.where(_is_below(labels, slope), -slope, slope)
         p, below, above = self._shares(labels, prediction, kind)
-        slope = _between(labels, below, above)
-        if kind == "probs":
-            return slope
-        return p * slope if kind == "log_probs" else p * (slope - row_sums(p * slope)[:, None])
+        if kind == "logits":
+            return p * _less_mean(p, _slopes(labels, kernels.top(prediction)[0], below, above))
+        slope = _slopes(labels, labels, below, above)
+        return slope if kind == "probs" else p * slope
 
     def hessian_diagonal(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
         """By cumulative logit 2t²(1 − t)(2 − 3t), by probability 2|j − label|.
@@ -158,11 +158,10 @@ class RankedProbabilityScore(Loss):
         distance: Floats = 2.0 * np.abs(np.arange(p.shape[1]) - labels[:, None])
         if kind == "probs":
             return distance
-        slope = _between(labels, below, above)
         if kind == "log_probs":
-            return np.asarray(p * (distance * p + slope))
-        mean = row_sums(p * slope)[:, None]
-        return np.asarray(2.0 * p * p * _scores(below, above) + p * (1.0 - 2.0 * p) * (slope - mean))
+            return p * (distance * p + _slopes(labels, labels, below, above))
+        slope = _less_mean(p, _slopes(labels, kernels.top(prediction)[0], below, above))
+        return 2.0 * p * p * _scores(below, above) + p * (1.0 - 2.0 * p) * slope
 
     def _shares(self, labels: Codes, prediction: Floats, kind: str) -> tuple[Floats, Floats, Floats]:
         """(N, K) probabilities, and at each k those up to it and those above it, added up from either end."""
@@ -231,13 +230,22 @@ def _is_below(labels: Codes, columns: Floats) -> np.ndarray[tuple[int, ...], np.
     return np.asarray(np.arange(columns.shape[1]) < labels[:, None])
 
 
-def _between(labels: Codes, below: Floats, above: Floats) -> Floats:
-    """(N, K) twice the shares on the wrong side of the splits between class and label, summed."""
-    is_below = _is_below(labels, below)
-    down = np.cumsum(np.where(is_below, below, 0.0)[:, ::-1], axis=1)[:, ::-1]
-    up = np.zeros(above.shape)
-    np.cumsum(np.where(is_below, 0.0, above)[:, :-1], axis=1, out=up[:, 1:])
-    return 2.0 * (down + up)
+def _slopes(labels: Codes, anchor: Codes, below: Floats, above: Floats) -> Floats:
+    """(N, K) derivative by each class's probability less that by the anchor's, which by the label's is 0.
+
+    From one class to the next it changes by twice the share on the wrong side of the split between them.
+    """
+    steps = 2.0 * np.where(_is_below(labels, below), -below, above)
+    before = _is_below(anchor, steps)
+    down = np.cumsum(np.where(before, -steps, 0.0)[:, ::-1], axis=1)[:, ::-1]
+    up = np.zeros(steps.shape)
+    np.cumsum(np.where(before, 0.0, steps)[:, :-1], axis=1, out=up[:, 1:])
+    return np.asarray(down + up)
+
+
+def _less_mean(p: Floats, slope: Floats) -> Floats:
+    """The slopes less their mean, precise where their anchor is the class with almost all of p."""
+    return slope - row_sums(p * slope)[:, None]
 
 
 def _scores(below: Floats, above: Floats) -> Floats:
