@@ -88,7 +88,7 @@ def test_training_with_it_lowers_the_slopes() -> None:
         return losses.mean().item(), gradient_penalty(losses, x).item()
 
     (loss, slope), (penalised_loss, penalised_slope) = trained(0.0), trained(0.3)
-    assert penalised_slope < slope / 5
+    assert penalised_slope < slope / 3
     assert penalised_loss > loss
 
 

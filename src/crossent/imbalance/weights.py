@@ -128,7 +128,8 @@ def deferred_weights(epoch: int, counts: PerClass, *, start: int, beta: float = 
     """
     by_class = ByClass.of(counts, "counts")
     n = positive(by_class, "the count")
-    return by_class.shaped(np.ones(n.size) if epoch < start else _effective(n, beta))
+    later = _effective(n, beta)
+    return by_class.shaped(np.ones(n.size) if epoch < start else later)
 
 
 def _effective(n: Floats, beta: float) -> Floats:
