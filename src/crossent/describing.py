@@ -11,15 +11,17 @@ from typing import cast
 from crossent import losses
 from crossent.accumulators.clusters import LOSS, Clusters
 from crossent.accumulators.floors import FLOORS
+from crossent.accumulators.pit import BINS, PIT, PitHistogram
 from crossent.accumulators.quality import Quality
 from crossent.accumulators.reliability import ReliabilityGrid
 from crossent.accumulators.slices import CLASSES, Slices
 from crossent.accumulators.tables import KeyedSums
 from crossent.accumulators.tails import LossHistogram
 from crossent.accumulators.worst import WorstRows
+from crossent.engines.figures import CENTRAL, ERROR, below, coverage, pinball_at
 from crossent.evaluation import Evaluation
 from crossent.exact import to_fraction
-from crossent.results import DataRecord, Floor, ModelResult, Skill, Slice, Tails, WorstRow
+from crossent.results import DataRecord, Floor, Level, ModelResult, Numbers, Skill, Slice, Tails, WorstRow
 from crossent.results import Quality as QualityResult
 from crossent.statistics import tails as tail_statistics
 from crossent.statistics.calibration_error import Reliability, reliability_from_cells
@@ -69,6 +71,7 @@ class Describer:
         clustered = self._clustered(name, WEIGHT_OF_ROWS)
         n_infinite = int(moments.infinite[index, index])
         in_nats = losses.get(evaluation.setup.loss).unit == "nats"
+        of_probability = evaluation.setup.loss == "log_loss"
         worst = cast(WorstRows, evaluation.accumulated(name, "worst"))
         slices = self._slices(name)
         classes = self._class_slices(slices)
@@ -81,7 +84,7 @@ class Describer:
             n_infinite=n_infinite,
             mean_of_finite=moments.finite_mean(index) if n_infinite else None,
             bits=iid.value / LN2 if in_nats else None,
-            perplexity=_exp(iid.value) if in_nats else None,
+            perplexity=_exp(iid.value) if in_nats and not evaluation.spec.density else None,
             bits_per_byte=self._bits_per_byte(name),
             companions=self._companions(name),
             floors=self._floors(name),
@@ -89,7 +92,7 @@ class Describer:
             calibration=self._calibration(name),
             tails=self._tails(name, worst),
             worst=tuple(
-                WorstRow(r.row, r.label, r.loss, math.exp(-r.loss), r.predicted)
+                WorstRow(r.row, r.label, r.loss, math.exp(-r.loss) if of_probability else None, r.predicted)
                 for r in worst.rows[:SHOWN_WORST]
             ),
             classes=classes,
@@ -101,7 +104,8 @@ class Describer:
             )
             if slices is not None
             else (),
-            quality=self._quality(name, n_infinite),
+            quality=self._quality(name),
+            numbers=self._numbers(name, clustered or iid) if evaluation.setup.numbers else None,
         )
 
     def _single(self, summary: LossSummary, name: str) -> Estimate:
@@ -127,7 +131,9 @@ class Describer:
         return nats.scaled(1.0 / LN2)
 
     def _companions(self, name: str) -> tuple[tuple[str, Estimate], ...]:
-        return tuple((c, self._companion(name, c)) for c in self.evaluation.spec.companions)
+        own = dict(self.evaluation.setup.figures).get(name, ())
+        others = [c for c in own if c in {loss.name for loss in losses.all_losses()}]
+        return tuple((c, self._companion(name, c)) for c in (*self.evaluation.spec.companions, *others))
 
     def _companion(self, name: str, companion: str) -> Estimate:
         clustered = self._clustered(name, WEIGHT_OF_ROWS, companion)
@@ -185,7 +191,49 @@ class Describer:
             for event, table in sorted(cast(ReliabilityGrid, grid).tables.items(), key=_top_first)
         )
 
+    def _numbers(self, name: str, loss: Estimate) -> Numbers:
+        """The figures of predictions about a number: those that the model's kind has."""
+        quality = cast(Quality, self.evaluation.accumulated(name, "quality"))
+        columns = {*self.evaluation.spec.companions, *dict(self.evaluation.setup.figures)[name]}
+
+        def mean(column: str) -> Estimate | None:
+            return self._companion(name, column) if column in columns else None
+
+        def level(at: float) -> Level | None:
+            pinball, share = mean(pinball_at(at)), mean(below(at))
+            return None if pinball is None or share is None else Level(at, pinball, share)
+
+        squared = loss if self.evaluation.setup.loss == "squared_error" else mean("squared_error")
+        intervals = ((percent / 100.0, mean(coverage(percent))) for percent in CENTRAL)
+        std = quality.extremes.get("std", (None, None))
+        samples = quality.extremes.get("samples")
+        return Numbers(
+            rmse=None if squared is None else _root(squared),
+            bias=mean(ERROR),
+            coverage=tuple((share, found) for share, found in intervals if found is not None),
+            pit_mean=mean(PIT),
+            pit_histogram=self._pit_histogram(name),
+            levels=tuple(found for found in map(level, self.evaluation.setup.levels) if found is not None),
+            std_min=std[0],
+            std_max=std[1],
+            std_zero=quality.counts.get("std_zero"),
+            rows_crossing=quality.counts.get("rows_crossing"),
+            tied_quantiles=quality.counts.get("tied_quantiles"),
+            samples_min=None if samples is None else int(samples[0]),
+            samples_max=None if samples is None else int(samples[1]),
+            rows_of_equal_samples=quality.counts.get("rows_of_equal_samples"),
+        )
+
+    def _pit_histogram(self, name: str) -> tuple[tuple[float, float, float], ...]:
+        pit = cast(PitHistogram | None, self.evaluation.state.models[name].get("pit"))
+        if pit is None:
+            return ()
+        weights = pit.weight.floats().tolist()
+        return tuple((k / BINS, (k + 1) / BINS, weight) for k, weight in enumerate(weights))
+
     def _tails(self, name: str, worst: WorstRows) -> Tails:
+        if "histogram" not in self.evaluation.state.models[name]:
+            return Tails((), ())
         histogram = tail_statistics.LossHistogram(
             *cast(LossHistogram, self.evaluation.accumulated(name, "histogram")).cells()
         )
@@ -195,7 +243,7 @@ class Describer:
         bars = tail_statistics.coarse_histogram(histogram) if histogram.rows.size else ()
         return Tails(shares, bars)
 
-    def _quality(self, name: str, n_infinite: int) -> QualityResult:
+    def _quality(self, name: str) -> QualityResult:
         quality = cast(Quality, self.evaluation.accumulated(name, "quality"))
         count = quality.counts.get
         low, high = quality.extremes.get("row_sum", (None, None))
@@ -218,6 +266,13 @@ _NO_ROWS = SliceSums(0, Fraction(0), Fraction(0), Fraction(0), Fraction(0), Frac
 
 def _top_first(item: tuple[str, object]) -> tuple[bool, str]:
     return item[0] != "top label", item[0]
+
+
+def _root(squared: Estimate) -> Estimate:
+    """The root of an estimate, its standard error by the delta method."""
+    root = math.sqrt(squared.value)
+    se = None if squared.se is None else squared.se / (2.0 * root) if root else 0.0
+    return Estimate(root, se, squared.units)
 
 
 def _exp(loss: float) -> float:

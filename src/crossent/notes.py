@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from crossent.evaluation import Evaluation
-from crossent.results import Note, Results
-from crossent.wording import count, things
+from crossent.results import ModelResult, Note, Numbers, Results, WorstRow
+from crossent.wording import count, plain, things, with_error
 
 FEW_CLUSTERS = 30
 FEW_ROWS = 100
+FEWEST_ROWS = 10
+"""Among fewer rows one is easily more than all others."""
 
 
 def notes_on(results: Results, evaluation: Evaluation) -> tuple[Note, ...]:
     """All notes that apply, in a fixed order."""
-    return tuple((*_about_rows(results), *_about_models(results, evaluation)))
+    notes = (_about_rows(results), _about_models(results, evaluation), _about_numbers(results, evaluation))
+    return tuple(note for found in notes for note in found)
 
 
 def _about_rows(results: Results) -> Iterator[Note]:
@@ -77,3 +81,80 @@ def _about_models(results: Results, evaluation: Evaluation) -> Iterator[Note]:
                 f"In {things(empty, 'row')} of {model.name} the probabilities sum to 0 and cannot be "
                 "renormalised: the label has probability 0.",
             )
+
+
+def _about_numbers(results: Results, evaluation: Evaluation) -> Iterator[Note]:
+    if evaluation.spec.density:
+        yield Note(
+            "density-unit",
+            "The log loss of a density depends on the unit of the label: in thousandths of it every model's "
+            "would be ln 1000 = 6.908 nats higher. Differences between models stay the same.",
+        )
+    for model in results.models:
+        if model.numbers is not None:
+            yield from _about_number(model, model.numbers, results, evaluation)
+
+
+def _about_number(
+    model: ModelResult, numbers: Numbers, results: Results, evaluation: Evaluation
+) -> Iterator[Note]:
+    row = _deciding_row(model, evaluation)
+    if row is not None:
+        yield Note(
+            "one-row-decides",
+            f"{_named(row)} of {model.name} (label {row.label}; predicted {row.predicted}) has a loss of "
+            f"{plain(row.loss)}: more than all other rows together.",
+        )
+    if numbers.std_zero:
+        yield Note(
+            "std-zero",
+            f"In {things(numbers.std_zero, 'row')} of {model.name} the standard deviation is 0: it was used "
+            "as it is.",
+        )
+    if numbers.rows_crossing:
+        yield Note(
+            "crossing-quantiles",
+            f"In {things(numbers.rows_crossing, 'row')} of {model.name} a quantile lies above one of a "
+            "higher level: they were used as they are.",
+        )
+    if numbers.rows_of_equal_samples:
+        yield Note(
+            "equal-samples",
+            f"In {things(numbers.rows_of_equal_samples, 'row')} of {model.name} all samples are one number.",
+        )
+    if results.loss == "crps" and numbers.levels:
+        yield Note(
+            "crps-of-quantiles",
+            f"{model.name} has quantiles at {things(len(numbers.levels), 'level')}: its CRPS is approximated "
+            "by twice their mean pinball loss.",
+        )
+    if results.loss == "crps" and numbers.samples_max is not None and len(results.models) > 1:
+        fair = dict(model.companions).get("crps_fair")
+        corrected = "" if fair is None else f"; corrected for that it is {with_error(fair)}"
+        yield Note(
+            "crps-of-samples",
+            f"{model.name} has {_samples(numbers)} a row: its CRPS is that of the samples themselves, which "
+            f"is larger the fewer they are{corrected}.",
+        )
+
+
+def _samples(numbers: Numbers) -> str:
+    low, high = numbers.samples_min, numbers.samples_max
+    assert low is not None and high is not None
+    return things(low, "sample") if low == high else f"{count(low)} to {things(high, 'sample')}"
+
+
+def _deciding_row(model: ModelResult, evaluation: Evaluation) -> WorstRow | None:
+    """The row whose loss is more than that of all others together, if there is one among ten or more."""
+    moments = evaluation.moments[model.name]
+    total = float(moments.total(model.name))
+    worst = evaluation.accumulated(model.name, "worst").rows
+    for kept, row in zip(worst, model.worst, strict=False):
+        if math.isfinite(kept.loss):
+            alone = kept.contribution > abs(total - kept.contribution)
+            return row if alone and moments.rows >= FEWEST_ROWS else None
+    return None
+
+
+def _named(row: WorstRow) -> str:
+    return row.row if row.row.startswith("row ") else f"Row {row.row}"

@@ -35,7 +35,8 @@ class SourceRecord:
     model: str
     """Its name, as in the results."""
     kind: str
-    """What the predictions are: "probs", "logits", "log_probs" or "label_logprob"."""
+    """What the predictions are: "probs", "logits", "log_probs" or "label_logprob"; about a number "mean_std",
+    "quantiles", "samples" or "point"."""
     layout: str
     """In words: "columns p_late, p_ontime" or "list column probs of 100 classes"."""
     dtype: str
@@ -77,7 +78,7 @@ class DataRecord:
     where: tuple[tuple[str, str], ...]
     """(column, value): only rows with these values were read."""
     classes: tuple[str, ...] | None
-    """None where only the log-probability of the label is known."""
+    """None where only the log-probability of the label is known, or the label is a number."""
     class_rows: tuple[int, ...] | None
     """Rows of each class, in the order of `classes`."""
     dropped: tuple[tuple[str, int], ...]
@@ -149,13 +150,14 @@ class WorstRow:
     row: str
     """The row id, or "row 17 of a.parquet" where there is none."""
     label: str
-    """The class that happened."""
+    """The class or the number that happened."""
     loss: float
     """Before weighting."""
-    probability: float
-    """What the model gave to the label."""
+    probability: float | None
+    """What the model gave to the label; None where the loss is not the log loss of classes or tokens."""
     predicted: str | None
-    """The class with the highest probability, None where there is no distribution."""
+    """The class with the highest probability, None where there is no distribution; about a number the
+    prediction in a few words."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class Quality:
     """What the predictions look like, counted over rows or entries."""
 
     label_zero: int
-    """Labels given probability 0: their log loss is infinite."""
+    """Labels given probability 0, or density 0: their log loss is infinite."""
     label_one: int
     """Labels given probability 1: their log loss is 0."""
     entries_below_zero: int
@@ -182,6 +184,54 @@ class Quality:
     """Rows in which two classes or more share the highest probability."""
     unknown_labels: int
     """Labels that name no class of the model, taken as given probability 0."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One predicted quantile."""
+
+    level: float
+    """Between 0 and 1."""
+    pinball: Estimate
+    """Mean pinball loss at this level."""
+    below: Estimate
+    """Share of the labels that are at most the quantile: about the level, where the model is calibrated."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What predictions about a number are like, beside their losses; None where their kind does not say."""
+
+    rmse: Estimate | None
+    """Root of the mean squared error of the mean, its standard error by the delta method."""
+    bias: Estimate | None
+    """Mean of prediction minus label, of points."""
+    coverage: tuple[tuple[float, Estimate], ...]
+    """(share, found): how many labels lie in the central interval that should hold this share of them, of
+    Gaussians and samples."""
+    pit_mean: Estimate | None
+    """Mean probability given to labels no larger than the one that came: 0.5 where calibrated, of
+    Gaussians."""
+    pit_histogram: tuple[tuple[float, float, float], ...]
+    """(from, to, weight): that probability in twenty bins, all alike where calibrated."""
+    levels: tuple[Level, ...]
+    """The quantiles, ascending."""
+    std_min: float | None
+    """Least standard deviation."""
+    std_max: float | None
+    """Greatest standard deviation."""
+    std_zero: int | None
+    """Rows with standard deviation 0."""
+    rows_crossing: int | None
+    """Rows in which a quantile lies above one of a higher level."""
+    tied_quantiles: int | None
+    """Pairs of neighbouring quantiles that are equal."""
+    samples_min: int | None
+    """Fewest samples of a row."""
+    samples_max: int | None
+    """Most samples of a row."""
+    rows_of_equal_samples: int | None
+    """Rows whose samples are all the same number."""
 
 
 @dataclass(frozen=True)
@@ -205,11 +255,11 @@ class ModelResult:
     bits: float | None
     """The mean loss with logarithms to base 2; None for a loss that is not in nats."""
     perplexity: float | None
-    """exp of the mean loss in nats; None for a loss that is not in nats."""
+    """exp of the mean loss in nats; None for a loss that is not in nats, or that of a density."""
     bits_per_byte: Estimate | None
     """Σ loss in bits / Σ bytes; None where no bytes are named."""
     companions: tuple[tuple[str, Estimate], ...]
-    """("brier", …), ("zero_one", …): empty where there is no distribution."""
+    """("brier", …), ("zero_one", …), of numbers ("crps", …): empty where there is no distribution."""
     floors: tuple[Floor, ...]
     """Empty where a floor is the headline or the loss knows none."""
     skill: tuple[Skill, ...]
@@ -228,6 +278,8 @@ class ModelResult:
     """(column, its values) in the order in which the columns were named."""
     quality: Quality
     """Zeros, ties and sums of the predictions."""
+    numbers: Numbers | None = None
+    """None where the label is not a number."""
 
 
 @dataclass(frozen=True)
@@ -283,7 +335,8 @@ class Results:
     loss_title: str
     """The loss in words, "log loss" for example."""
     unit: str
-    """"nats", "bits per byte" when bytes are named and units are paired, "1" for a score without a unit."""
+    """"nats", "bits per byte" when bytes are named and units are paired, "the label's unit" and the like for
+    losses of numbers, "1" for a score without a unit."""
     floor: float | None
     """The floor that was asked for as the headline, else None: zero is zero."""
     renormalised: bool
@@ -310,6 +363,11 @@ class Results:
     def model(self, name: str) -> ModelResult:
         """The result of the model of that name."""
         return next(m for m in self.models if m.name == name)
+
+    @property
+    def about_numbers(self) -> bool:
+        """Whether the label is a number."""
+        return any(m.numbers is not None for m in self.models)
 
     @property
     def in_unit(self) -> str:

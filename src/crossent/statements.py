@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from crossent.results import ModelResult, Results
+from crossent.results import ModelResult, Numbers, Results
 from crossent.statistics.estimates import Estimate
 from crossent.statistics.paired import Difference
-from crossent.wording import confidence, count, p_value, plain, signed, things, with_error
+from crossent.wording import confidence, count, p_value, percent, plain, signed, things, with_error
 
 SHOWN = 4
 """Models named in one sentence; the others are counted."""
@@ -56,7 +56,8 @@ def listed(names: Iterable[str]) -> str:
 
 
 def _unit(results: Results) -> str:
-    return "" if results.unit == "1" else f" {results.unit}"
+    """The unit after an amount; a loss in the label's own unit needs none."""
+    return "" if results.unit == "1" or "label's unit" in results.unit else f" {results.unit}"
 
 
 def _scatter(results: Results) -> str:
@@ -78,6 +79,14 @@ def _one_model(results: Results) -> Iterable[str]:
             removed = plain(100 * skill.skill.value, 1)
             yield f"It removes {removed} % of the loss of the {skill.reference}, {plain(skill.base)}."
     yield from _calibration(model)
+    if model.numbers is not None:
+        yield from _intervals(model.numbers)
+
+
+def _intervals(numbers: Numbers) -> Iterable[str]:
+    for share, found in numbers.coverage:
+        se = "" if found.se is None else f" ± {percent(found.se)}"
+        yield f"Its central {percent(share, 0)} intervals hold {percent(found.value)}{se} of the labels."
 
 
 def _calibration(model: ModelResult) -> Iterable[str]:
@@ -108,7 +117,7 @@ def _several_models(results: Results) -> Iterable[str]:
 
 def _best(results: Results, finite: Sequence[ModelResult]) -> str:
     best = finite[0]
-    usual = results.unit in ("nats", "1")
+    usual = results.unit == "nats" or not _unit(results)
     title = results.loss_title if usual else f"{results.loss_title} in {results.unit}"
     places = _places(results)
     loss, se = plain(best.loss.value, places), best.loss.se
@@ -167,6 +176,11 @@ def _zeros(infinite: Sequence[ModelResult], results: Results) -> str:
     counts = listed(count(m.n_infinite) for m in ranked)
     plural = "label" if [m.n_infinite for m in ranked] == [1] else "labels"
     possessive = "its" if len(ranked) == 1 else "their"
+    if results.about_numbers:
+        return (
+            f"{names} gave {counts} {plural} density 0, by a standard deviation of 0 beside the label, so "
+            f"{possessive} {results.loss_title} is infinite."
+        )
     return f"{names} gave {counts} {plural} probability 0, so {possessive} {results.loss_title} is infinite."
 
 

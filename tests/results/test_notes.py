@@ -27,7 +27,7 @@ def notes(given: Results, empty_rows: dict[str, int] | None = None) -> list[tupl
         assert what == "quality"
         return SimpleNamespace(counts={"rows_without_sum": empty[name]} if name in empty else {})
 
-    evaluation: Any = SimpleNamespace(accumulated=accumulated)
+    evaluation: Any = SimpleNamespace(accumulated=accumulated, spec=SimpleNamespace(density=False))
     return [(note.slug, note.text) for note in notes_on(given, evaluation)]
 
 

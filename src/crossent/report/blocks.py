@@ -107,14 +107,18 @@ class BarChart:
 
 @dataclass(frozen=True)
 class HistogramChart:
-    """Rows in intervals of a logarithmic axis; infinite values are counted beside it."""
+    """Rows, or their weight, in intervals of an axis; infinite values are counted beside it."""
 
     title: str
     axis: str
-    bins: tuple[tuple[float, float, int], ...]
+    bins: tuple[tuple[float, float, float], ...]
     infinite: int = 0
     model: int | None = None
     numbers_shown: bool = False
+    logarithmic: bool = True
+    expected: tuple[float, float, float] | None = None
+    """(low, middle, high) of what every bin should hold: a line with its band."""
+    remark: str = ""
 
 
 @dataclass(frozen=True)

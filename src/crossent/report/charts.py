@@ -118,6 +118,32 @@ def _bars(chart: BarChart) -> Layers:
 
 
 def _histogram(chart: HistogramChart) -> Layers:
+    return _log_histogram(chart) if chart.logarithmic else _linear_histogram(chart)
+
+
+def _linear_histogram(chart: HistogramChart) -> Layers:
+    rows = [{"low": low, "high": high, "rows": n, "zero": 0} for low, high, n in chart.bins]
+    ends = [chart.bins[0][0], chart.bins[-1][1]]
+    x = alt.X("low:Q", title=clean(chart.axis), scale=alt.Scale(domain=ends), axis=alt.Axis(tickCount=5))
+    y = alt.Y("rows:Q", title="rows", axis=alt.Axis(tickCount=4, format="~s"))
+    bars = alt.Chart(_data(rows)).mark_rect(
+        color=LIGHT[model_colour(chart.model)], stroke=LIGHT["page"], strokeWidth=0.5
+    )
+    layers: list[alt.Chart] = [bars.encode(x=x, x2="high:Q", y=y, y2="zero:Q")]
+    if chart.expected is not None:
+        low, middle, high = chart.expected
+        held = alt.Chart(_data([{"low": low, "middle": middle, "high": high}]))
+        band = held.mark_rect(color=LIGHT["band"]).encode(y=alt.Y("low:Q", title="rows"), y2="high:Q")
+        edges = [
+            held.mark_rule(color=LIGHT["ink"], strokeWidth=0.5).encode(y=f"{end}:Q")
+            for end in ("low", "high")
+        ]
+        line = held.mark_rule(color=LIGHT["ink"], strokeDash=[4, 3]).encode(y="middle:Q")
+        layers = [band, *layers, *edges, line]
+    return alt.layer(*layers).properties(height=130)
+
+
+def _log_histogram(chart: HistogramChart) -> Layers:
     positive = [(low, high, n) for low, high, n in chart.bins if high > 0]
     smallest = min((low for low, _, _ in positive if low > 0), default=1e-6)
     rows = [{"low": max(low, smallest / 2), "high": high, "rows": n, "zero": 0} for low, high, n in positive]

@@ -77,6 +77,8 @@ def renderables(block: Block, options: ConsoleOptions) -> Iterator[RenderableTyp
                 line = _line(item, options, style)
                 yield _bulleted(line, options) if block.style == "list" else line
             yield ""
+        case ReliabilityChart() if block.numbers_shown:
+            return
         case ReliabilityChart():
             title = f"{block.title}: {block.axis} ({block.remark})" if block.remark else block.title
             yield _line(title, options)
@@ -248,6 +250,7 @@ def _histogram_lines(chart: HistogramChart) -> Iterator[str]:
     most = max((n for _, _, n in chart.bins), default=0) or 1
     yield "".join(_LEVELS[math.ceil(n / most * (len(_LEVELS) - 1))] for _, _, n in chart.bins)
     if chart.bins:
-        yield f"{plain(chart.bins[0][0])} to {plain(chart.bins[-1][1])} {chart.axis}, logarithmic"
+        scale = ", logarithmic" if chart.logarithmic else ""
+        yield f"{plain(chart.bins[0][0])} to {plain(chart.bins[-1][1])} {chart.axis}{scale}"
     if chart.infinite:
         yield f"not drawn: {things(chart.infinite, 'row')} with infinite loss"

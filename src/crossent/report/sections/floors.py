@@ -14,8 +14,10 @@ Shown = tuple[Column, Callable[[ModelResult], Cell]]
 
 
 @section(order=80)
-def floors(results: Results) -> Section:
-    """The exact loss beside the clipped ones, and what the predictions look like."""
+def floors(results: Results) -> Section | None:
+    """The exact loss beside the clipped ones, and what the predictions look like; not of numbers."""
+    if results.about_numbers:
+        return None
     blocks: list[Block] = []
     if any(m.floors for m in results.models):
         blocks.append(_floors(results))

@@ -70,14 +70,21 @@ def _worst(m: ModelResult) -> Table:
     columns: list[tuple[Column, Callable[[WorstRow], Cell]]] = [
         (Column("row", key=True), lambda w: Cell(w.row)),
         (Column("label"), lambda w: Cell(w.label)),
-        (Column("probability of the label", "right"), lambda w: cells.probability_cell(w.probability)),
+    ]
+    if any(w.probability is not None for w in m.worst):
+        columns.append((Column("probability of the label", "right"), _probability))
+    columns += [
         (
             Column("loss", "right"),
             lambda w: Cell(plain(w.loss), w.loss, tone="bad" if math.isinf(w.loss) else "plain"),
         ),
         (
-            Column("predicted", hint="The class with the highest probability."),
+            Column("predicted", hint="" if m.numbers else "The class with the highest probability."),
             lambda w: cells.missing() if w.predicted is None else Cell(w.predicted),
         ),
     ]
     return Table.of(f"Worst rows of {m.name}", m.worst, columns, folded=True)
+
+
+def _probability(w: WorstRow) -> Cell:
+    return cells.missing() if w.probability is None else cells.probability_cell(w.probability)

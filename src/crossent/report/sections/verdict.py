@@ -38,12 +38,18 @@ def _basis(results: Results) -> str:
 
 
 def _treatment(results: Results) -> str:
+    if results.about_numbers:
+        return f"Predictions are used as they are. {_errors(results)}"
     floor = "Probabilities are used as they are"
     floor += ": one of 0 costs infinity." if results.loss == "log_loss" else "."
     if results.floor is not None:
         floor = f"Probabilities are clipped to [{results.floor:g}, 1 − {results.floor:g}], as asked."
+    renormalised = " Rows were renormalised to sum to 1, as asked." if results.renormalised else ""
+    return f"{floor}{renormalised} {_errors(results)}"
+
+
+def _errors(results: Results) -> str:
     errors = "± is the standard error"
     if results.data.cluster_column:
         errors += f", clustered by {results.data.cluster_column}"
-    renormalised = " Rows were renormalised to sum to 1, as asked." if results.renormalised else ""
-    return f"{floor}{renormalised} {errors}; intervals are at {cells.percent(results)}."
+    return f"{errors}; intervals are at {cells.percent(results)}."
