@@ -55,7 +55,8 @@ def numbers_of(kind: str, rows: int, columns: int, rng: Generator) -> Floats:
     if kind == "quantiles":
         return np.sort(rng.normal(size=(rows, columns)), axis=1)
     if kind == "mixture":
-        weights = rng.dirichlet(np.ones(columns), rows)
+        # away from 0, so that differences of derivatives stay in the domain
+        weights = (rng.dirichlet(np.ones(columns), rows) + 0.1) / (1.0 + 0.1 * columns)
         return np.hstack(
             [weights, rng.normal(size=(rows, columns)), np.exp(rng.normal(scale=0.3, size=(rows, columns)))]
         )
