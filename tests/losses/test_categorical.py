@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import mpmath as mp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -107,6 +108,38 @@ def test_a_confident_label_keeps_its_gradient():
     assert gradient[0] == pytest.approx([-2 * math.exp(-50), math.exp(-50), math.exp(-50)], rel=1e-14)
     assert LogLoss().hessian_diagonal(np.array([0]), z, "logits")[0, 0] == pytest.approx(
         2 * math.exp(-50), rel=1e-14
+    )
+
+
+DEFINITIONS = [
+    (LogLoss(), lambda p, y: -mp.log(p[y])),
+    (Brier(), lambda p, y: mp.fsum(q**2 for q in p) - 2 * p[y] + 1),
+]
+SURE = [[0.3, -1.0, 2.0], [30.0, 0.0, -4.0], [60.0, 1.0, 0.0], [99.0, 0.0, 50.0], [20.0, 20.0, 0.0]]
+
+
+@pytest.mark.parametrize(("loss", "definition"), DEFINITIONS, ids=["log_loss", "brier"])
+@pytest.mark.parametrize("label", [0, 1])
+def test_derivatives_keep_their_digits(loss, definition, label, exact, softmax):
+    """Sure of the label, of another, of two: to 2e-15 of each entry, of the largest where two are torn."""
+    labels = np.full(len(SURE), label)
+
+    def of(row, y):
+        return definition(softmax(row), y)
+
+    exact(loss, of, labels, SURE, "logits", rtol=2e-15, atol=2e-16)
+    exact(loss, of, labels[:4], SURE[:4], "logits", rtol=2e-15)
+
+
+def test_brier_of_log_probabilities_keeps_its_digits(exact):
+    log_p = np.log([[0.6, 0.3, 0.1], [1.0 - 2**-50, 2**-51, 2**-51]])
+    exact(
+        Brier(),
+        lambda row, y: mp.fsum((mp.exp(x) - int(k == y)) ** 2 for k, x in enumerate(row)),
+        np.zeros(2, np.int64),
+        log_p,
+        "log_probs",
+        rtol=2e-15,
     )
 
 

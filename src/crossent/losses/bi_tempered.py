@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from crossent import kernels
+from crossent.losses.categorical import row_sums, sums_of_others
 from crossent.losses.contract import Codes, Floats, Loss, check_arguments
 from crossent.losses.label_probability import require_option
 from crossent.losses.registry import register
-from crossent.losses.soft import row_sums
 from crossent.losses.tempered import deformed, tempered_log, tempered_log_softmax
 
 
@@ -154,17 +154,6 @@ def divergence_from_one(u: Floats, t1: float) -> Floats:
     for n in range(14, 1, -1):
         series = (series + (1.0 + c) ** (n - 1) - c ** (n - 1)) * small / n
     return np.where(np.abs(u) < 0.1, series * small, deformed(1.0 + c, u) - deformed(c, u))
-
-
-def sums_of_others(x: Floats, top: Codes) -> Floats:
-    """(N, K) Σ_{j≠k} x_j; for k = top added up, where the sum less x_k would lose digits."""
-    rows = np.arange(len(x))
-    without = x.copy()
-    without[rows, top] = 0.0
-    others = row_sums(without)
-    out = (others + x[rows, top])[:, None] - x
-    out[rows, top] = others
-    return np.asarray(out)
 
 
 register(BiTempered())

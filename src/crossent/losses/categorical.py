@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from crossent import kernels
+from crossent.kernels.reference import blocks
 from crossent.losses.contract import Codes, Floats, Loss, check_arguments
 from crossent.losses.registry import register
 
@@ -115,36 +116,38 @@ class Brier(Loss):
         return kernels.brier_from_log_probs(labels, prediction)
 
     def gradient(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
-        """With g = 2(p − y): by probability g, by log-probability g·p, by logit p·(g − Σ g·p)."""
+        """With e = p − y: by probability 2e, by log-probability 2e·p, by logit 2p·(e − Σ e·p)."""
         check_arguments(self, labels, prediction, kind)
-        p, g = self._slope(labels, prediction, kind)
-        if kind == "probs":
-            return g
-        if kind == "log_probs":
-            return g * p
-        return np.asarray(p * (g - (g * p).sum(axis=1, keepdims=True)))
+        p, e = self._error(labels, prediction, kind)
+        if kind != "logits":
+            return 2.0 * e if kind == "probs" else 2.0 * e * p
+        top, q = kernels.top(prediction)[0], e * p
+        return np.asarray(2.0 * (q * sums_of_others(p, top) - p * sums_of_others(q, top)))
 
     def hessian_diagonal(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
-        """By probability 2, by log-probability 2p² + g·p, by logit
+        """By probability 2, by log-probability 2p² + 2e·p, by logit 2n·(1 − p)² + 2p²·Σ_{others} n
 
-        2p²(Σp² + 1 − 2p) + p(1 − 2p)(g − Σ g·p).
+        with n = p·(2p − y − Σ e·p).
         """
         check_arguments(self, labels, prediction, kind)
         if kind == "probs":
             return np.full(prediction.shape, 2.0)
-        p, g = self._slope(labels, prediction, kind)
+        p, e = self._error(labels, prediction, kind)
         if kind == "log_probs":
-            return np.asarray(2 * p * p + g * p)
-        square = (p * p).sum(axis=1, keepdims=True)
-        mean = (g * p).sum(axis=1, keepdims=True)
-        return np.asarray(2 * p * p * (square + 1 - 2 * p) + p * (1 - 2 * p) * (g - mean))
+            return np.asarray(2.0 * p * (p + e))
+        top = kernels.top(prediction)[0]
+        n = p * (p + e - row_sums(e * p)[:, None])
+        return np.asarray(2.0 * (n * sums_of_others(p, top) ** 2 + p * p * sums_of_others(n, top)))
 
-    def _slope(self, labels: Codes, prediction: Floats, kind: str) -> tuple[Floats, Floats]:
-        """p and 2(p − y)."""
+    def _error(self, labels: Codes, prediction: Floats, kind: str) -> tuple[Floats, Floats]:
+        """p and p − y."""
         if kind == "logits":
-            return kernels.softmax(prediction), 2 * kernels.softmax_minus_label(labels, prediction)
+            return kernels.softmax(prediction), kernels.softmax_minus_label(labels, prediction)
+        given = kernels.take_label(labels, prediction)
         p = np.asarray(prediction, np.float64) if kind == "probs" else np.exp(prediction, dtype=np.float64)
-        return p, 2 * (p + at_label(labels, prediction, -1.0))
+        e = p.copy()
+        e[np.arange(len(labels)), labels] = given - 1.0 if kind == "probs" else np.expm1(given)
+        return p, e
 
 
 @dataclass(frozen=True)
@@ -187,13 +190,32 @@ def at_label(labels: Codes, prediction: Floats, value: Floats | float) -> Floats
     return out
 
 
+def row_sums(x: Floats) -> Floats:
+    """(N,) sum of each row, in an order that depends on K only."""
+    out = np.empty(len(x))
+    for block in blocks(x):
+        out[block.rows] = block.total(block.x)
+    return out
+
+
+def sums_of_others(x: Floats, top: Codes) -> Floats:
+    """(N, K) Σ_{j≠k} x_j, where each row's `top` dominates: for k = top added up, else the sum less x_k.
+
+    Of probabilities it is 1 − p, and a largest p that rounds to 1 keeps what is left of it.
+    """
+    rows = np.arange(len(x))
+    without = x.copy()
+    without[rows, top] = 0.0
+    others = row_sums(without)
+    out = (others + x[rows, top])[:, None] - x
+    out[rows, top] = others
+    return np.asarray(out)
+
+
 def softmax_variance(z: Floats) -> Floats:
-    """(N, K) p(1 − p) of softmax(z), with 1 − p of the largest class taken as the sum of the others."""
+    """(N, K) p(1 − p) of softmax(z)."""
     p = kernels.softmax(z)
-    first = kernels.top(z)[0]
-    rest = 1.0 - p
-    rest[np.arange(len(z)), first] = -kernels.take_label(first, kernels.softmax_minus_label(first, z))
-    return np.asarray(p * rest)
+    return np.asarray(p * sums_of_others(p, kernels.top(z)[0]))
 
 
 for _loss in (LogLoss(), Brier(), ZeroOne()):

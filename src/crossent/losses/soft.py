@@ -10,7 +10,7 @@ import numpy as np
 from crossent import kernels
 from crossent.errors import DataError
 from crossent.kernels.reference import Reals, blocks
-from crossent.losses.categorical import softmax_variance
+from crossent.losses.categorical import row_sums, softmax_variance
 from crossent.losses.contract import Codes, Floats, Loss, check_arguments
 from crossent.losses.label_probability import require_option
 from crossent.losses.registry import register
@@ -148,14 +148,6 @@ def masses(target: Reals) -> Floats:
             cure="give the share of each class, 0 or more",
         )
     return np.asarray(target, np.float64)
-
-
-def row_sums(x: Reals) -> Floats:
-    """(N,) sum of each row."""
-    out = np.empty(len(x))
-    for block in blocks(x):
-        out[block.rows] = block.total(block.x)
-    return out
 
 
 def shortfall(target: Floats, x: Reals, top: Floats) -> Floats:
