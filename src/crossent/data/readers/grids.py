@@ -19,7 +19,12 @@ from crossent.errors import DataError
 
 Array = NDArray[Any]
 
-AXES = {1: ("sequence", "position"), 2: ("image", "y", "x"), 3: ("volume", "z", "y", "x")}
+AXES = {
+    1: ("sequence", "position"),
+    2: ("image", "pixel_y", "pixel_x"),
+    3: ("volume", "voxel_z", "voxel_y", "voxel_x"),
+}
+"""Columns of coordinates; `y` would be a label."""
 ROW_ID = "row_id"
 
 
