@@ -84,7 +84,7 @@ class Describer:
             n_infinite=n_infinite,
             mean_of_finite=moments.finite_mean(index) if n_infinite else None,
             bits=iid.value / LN2 if in_nats else None,
-            perplexity=_exp(iid.value) if in_nats and not evaluation.spec.density else None,
+            perplexity=_exp(iid.value) if of_probability else None,
             bits_per_byte=self._bits_per_byte(name),
             companions=self._companions(name),
             floors=self._floors(name),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from crossent import losses
 from crossent.evaluation import Evaluation
 from crossent.results import ModelResult, Note, Numbers, Results, WorstRow
 from crossent.wording import count, plain, things, with_error
@@ -46,6 +47,8 @@ def _about_rows(results: Results) -> Iterator[Note]:
             "few-rows",
             f"Only {things(data.rows, 'row')}: intervals and p-values rest on a normal approximation.",
         )
+    if data.classes is not None and losses.get(results.loss).target == "ordinal":
+        yield Note("order-of-classes", f"The classes are taken in this order: {' < '.join(data.classes)}.")
     if data.class_rows is not None and sum(rows > 0 for rows in data.class_rows) == 1:
         yield Note("one-class", "All labels are the same: the base rate has no loss, and skill is undefined.")
 

@@ -255,7 +255,7 @@ class ModelResult:
     bits: float | None
     """The mean loss with logarithms to base 2; None for a loss that is not in nats."""
     perplexity: float | None
-    """exp of the mean loss in nats; None for a loss that is not in nats, or that of a density."""
+    """exp of the mean log loss; None for another loss."""
     bits_per_byte: Estimate | None
     """Σ loss in bits / Σ bytes; None where no bytes are named."""
     companions: tuple[tuple[str, Estimate], ...]
@@ -372,7 +372,8 @@ class Results:
     @property
     def in_unit(self) -> str:
         """ " in nats"; nothing for a score that has no unit."""
-        return "" if self.unit == "1" else f" in {self.unit}"
+        article = "the " if self.unit.startswith("square") else ""
+        return "" if self.unit == "1" else f" in {article}{self.unit}"
 
     @property
     def axis(self) -> str:

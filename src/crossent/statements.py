@@ -10,6 +10,8 @@ from crossent.statistics.estimates import Estimate
 from crossent.statistics.paired import Difference
 from crossent.wording import confidence, count, p_value, percent, plain, signed, things, with_error
 
+LARGE = 1e9
+"""Amounts from here on are shown as powers of ten."""
 SHOWN = 4
 """Models named in one sentence; the others are counted."""
 
@@ -85,8 +87,8 @@ def _one_model(results: Results) -> Iterable[str]:
 
 def _intervals(numbers: Numbers) -> Iterable[str]:
     for share, found in numbers.coverage:
-        se = "" if found.se is None else f" ± {percent(found.se)}"
-        yield f"Its central {percent(share, 0)} intervals hold {percent(found.value)}{se} of the labels."
+        held = with_error(found.scaled(100.0))
+        yield f"Its central {percent(share, 0)} intervals hold {held} % of the labels."
 
 
 def _calibration(model: ModelResult) -> Iterable[str]:
@@ -158,6 +160,8 @@ def _amounts(results: Results, differences: Sequence[Difference]) -> str:
 
 
 def _difference(difference: Estimate, places: int) -> str:
+    if abs(difference.value) >= LARGE:
+        return with_error(difference, sign=True)
     value = signed(difference.value, places)
     return value if difference.se is None else f"{value} ± {plain(difference.se, places)}"
 
@@ -166,6 +170,7 @@ def _places(results: Results) -> int:
     """Decimals that show two digits of the finest standard error of a difference: all can be compared."""
     assert results.comparison is not None
     errors = [d.difference.se for d in results.comparison.differences if d.difference.se]
+    errors = [se for se in errors if se < LARGE]
     finest = min(errors, default=results.models[0].loss.se or 1e-3)
     return min(8, max(0, 1 - math.floor(math.log10(finest))))
 

@@ -96,7 +96,7 @@ def _check_range(
         row = int(wrong[0])
         raise DataError(
             "beyond-range",
-            f"the {loss.title} of this row, {values[row]:.3g}, is beyond {MOST_LOSS:g}, where sums end",
+            f"the {loss.title} of this row is beyond ±{MOST_LOSS:g}, where sums end",
             file=batch.piece.file,
             row=batch.piece.row(row),
             value=_prediction(batch, levels, row),
@@ -126,8 +126,8 @@ class _Written(Sequence[str]):
 
 
 def _label(y: Floats, row: int) -> str:
-    """All digits, a whole number as one."""
-    return repr(float(y[row])).removesuffix(".0")
+    """Ten digits, more than anybody reads."""
+    return f"{y[row]:.10g}"
 
 
 def _prediction(batch: Batch, levels: Sequence[float], row: int) -> str:

@@ -19,7 +19,7 @@ from crossent.report.registry import section
 from crossent.results import Level, ModelResult, Numbers, Results
 from crossent.statistics.calibration_error import ReliabilityBin
 from crossent.statistics.estimates import Estimate
-from crossent.wording import percent, plain
+from crossent.wording import percent, with_error
 
 Described = tuple[ModelResult, Numbers]
 _TWO_SIDED = 1.959963984540054
@@ -42,11 +42,13 @@ def intervals(results: Results) -> Section | None:
         "U-shaped where it is too narrow, sloped where the mean is off. The band holds 95 % of the bars of a "
         "calibrated model."
     )
-    drawn = any(n.pit_histogram for _, n in described)
-    short = "Calibrated intervals and quantiles hold the share of the labels that they say."
     if not blocks:
         return None
-    return Section("Calibration", "calibration", tuple(blocks), lead if drawn else short)
+    if not any(n.pit_histogram for _, n in described):
+        lead = "Calibrated intervals and quantiles hold the share of the labels that they say."
+    if not any(n.coverage or n.levels for _, n in described):
+        lead = "Predictions are too high about as much as they are too low where the mean error is near 0."
+    return Section("Calibration", "calibration", tuple(blocks), lead)
 
 
 def _table(results: Results, described: list[Described]) -> Table:
@@ -63,7 +65,7 @@ def _table(results: Results, described: list[Described]) -> Table:
         hint = "Mean of prediction minus label."
         column = Column("bias ± SE", "right", hint=hint)
         columns.append((column, lambda d: cells.estimate_cell(d[1].bias, sign=True)))
-    return Table.of("What the predictions hold", described, columns)
+    return Table.of("What the predictions hold" if shares else "Mean error", described, columns)
 
 
 def _coverage(share: float) -> tuple[Column, Callable[[Described], Cell]]:
@@ -76,8 +78,7 @@ def _coverage(share: float) -> tuple[Column, Callable[[Described], Cell]]:
 
 
 def _share(found: Estimate) -> Cell:
-    error = "" if found.se is None else f" ± {plain(100 * found.se, 1)}"
-    return Cell(f"{plain(100 * found.value, 1)}{error} %", found.value)
+    return Cell(f"{with_error(found.scaled(100.0))} %", found.value)
 
 
 def _histogram(results: Results, m: ModelResult, n: Numbers) -> HistogramChart:
