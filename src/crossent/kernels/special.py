@@ -18,7 +18,7 @@ BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 
 
 
 def log1p_quotients(t: Floats, log: Floats | None = None) -> tuple[Floats, Floats]:
-    """a = (log(1 + t) − t)/t² and (a + ½)/t, which are −½ and ⅓ at t = 0; t ≥ −1.
+    """a = (log(1 + t) − t)/t² and (a + ½)/t, which are −½ and ⅓ at t = 0, and 0 at ∞; t ≥ −1.
 
     Where |t| > ½ the logarithm is taken from `log`, for callers that know it better than t can say.
     """
@@ -31,6 +31,7 @@ def log1p_quotients(t: Floats, log: Floats | None = None) -> tuple[Floats, Float
         if log is not None:
             direct = np.where(np.abs(t) > 0.5, log, direct)
         first = np.where(small, t * second - 0.5, (direct - t) / t / t)
+        first[np.isposinf(t)] = 0.0
         return first, np.where(small, second, (first + 0.5) / t)
 
 

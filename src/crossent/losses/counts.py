@@ -137,10 +137,11 @@ class NegativeBinomialNLL(Loss):
         """By μ (y(1 + 2αμ)/μ² − α)/(1 + αμ)²; by α the derivative of the gradient."""
         y, mean, alpha = self._parts(labels, prediction, kind)
         scale = 1.0 + alpha * mean
-        by_mean = (np.where(y == 0.0, 0.0, y / mean / mean) * (1.0 + 2.0 * alpha * mean) - alpha) / scale**2
+        curvature = np.where(y == 0.0, 0.0, y / mean / mean) * ((1.0 + 2.0 * alpha * mean) / scale)
+        by_mean = (curvature - alpha / scale) / scale
         u, _, second = self._change(y, mean, alpha)
         rest = y / (1.0 + alpha * y)
-        by_dispersion = u * u * rest - 2.0 * u**3 * second - 0.5 * rest**2 + digamma_part(y, alpha)[1]
+        by_dispersion = u * (u * rest) - 2.0 * u**3 * second - 0.5 * rest**2 + digamma_part(y, alpha)[1]
         return np.column_stack([by_mean, by_dispersion])
 
     def _parts(self, labels: Target, prediction: Floats, kind: str) -> tuple[Floats, Floats, Floats]:
@@ -197,7 +198,7 @@ def digamma_part(y: Floats, alpha: Floats) -> tuple[Floats, Floats]:
     For r ≥ 16 by the series −Σ_k B₂ₖ/2k · α^(2k − 2) ((1 + αy)^(−2k) − 1), whose terms do not cancel.
     """
     near = alpha * LARGE > 1.0
-    r = np.where(near, 1.0 / alpha, 1.0)
+    r = np.where(near, np.maximum(1.0 / alpha, NO_DISPERSION), 1.0)
     (_, slope, bend), (_, slope_r, bend_r) = stirling_remainder(y + r), stirling_remainder(r)
     value = r * r * (slope - slope_r)
     derivative = -r * (2.0 * value + r**3 * (bend - bend_r))

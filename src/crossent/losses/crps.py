@@ -189,7 +189,7 @@ def standardised(y: Floats, x: Floats, name: str) -> tuple[Floats, Floats, Float
 def scale_curvature(z: Floats, curvature: Floats, scale: Floats) -> Floats:
     """(N, 2) second derivatives g″/σ and z²g″/σ of σ g(z); where g″ is 0 they are 0, even at z = ∞."""
     by_location = np.where(curvature == 0.0, 0.0, curvature / scale)
-    return np.column_stack([by_location, np.where(z * curvature == 0.0, 0.0, z * z * by_location)])
+    return np.column_stack([by_location, np.where((z == 0.0) | (curvature == 0.0), 0.0, z * z * by_location)])
 
 
 def plain_costs(count: int) -> tuple[Floats, Floats]:

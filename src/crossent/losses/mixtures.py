@@ -65,13 +65,16 @@ class GaussianMixtureNLL(Loss):
 
     @limits
     def hessian_diagonal(self, labels: Target, prediction: Floats, kind: str) -> Floats:
-        """By w_c (ρ_c/w_c)², by μ_c and σ_c the square of the gradient, less the share's own curvature."""
+        """By w_c (ρ_c/w_c)², by μ_c ρ_c(1 − (1 − ρ_c)z²)/σ_c², by σ_c
+
+        ρ_c((5 − 2ρ_c)z² − (1 − ρ_c)z⁴ + ρ_c − 2)/σ_c².
+        """
         y, weight, mean, std = components(self, labels, prediction, kind)
         z, ratio, share = shares(y, weight, mean, std)
-        square = z * z
-        by_mean = times(share, z / std) ** 2 - times(share, (square - 1.0) / std / std)
-        by_std = times(share, (square - 1.0) / std) ** 2
-        by_std -= times(share, (square * square - 5.0 * square + 2.0) / std / std)
+        square, others = z * z, 1.0 - share
+        by_mean = times(share, (1.0 - times(others, square)) / std / std)
+        inner = (5.0 - 2.0 * share) * square - times(others, square * square) + share - 2.0
+        by_std = times(share, inner / std / std)
         return np.concatenate([ratio**2, by_mean, by_std]).T.copy()
 
 
@@ -129,8 +132,7 @@ class CrpsMixture(Loss):
             to_label = absolute_mean(y - mean[i], std[i])
             by_weight[i] = to_label[0] - added(weight * size)
             by_mean[i] = -weight[i] * (to_label[1] + added(weight * sign))
-            inner = added(weight * density * np.where(s == 0.0, math.sqrt(0.5), std[i] / s))
-            by_std[i] = weight[i] * (to_label[2] - inner)
+            by_std[i] = weight[i] * (to_label[2] - added(weight * density * share_of(std[i], s)))
         return np.concatenate([by_weight, by_mean, by_std]).T.copy()
 
     @limits
@@ -140,15 +142,13 @@ class CrpsMixture(Loss):
         by_mean, by_std = np.empty_like(weight), np.empty_like(weight)
         for i in range(len(weight)):
             s = np.hypot(std[i], std)
-            density = absolute_mean(mean[i] - mean, s)[2]
-            z = quotient(mean[i] - mean, s)
-            others = np.arange(len(weight)) != i
-            apart = times(weight, quotient(density, s))[others]
-            share = (quotient(std[i], s) ** 2 * z * z + quotient(std, s) ** 2)[others]
-            own = quotient(absolute_mean(y - mean[i], std[i])[2], std[i])
-            by_mean[i] = weight[i] * (own - added(apart))
-            outer = times(own, quotient(y - mean[i], std[i]) ** 2)
-            by_std[i] = weight[i] * (outer - added(times(apart, share)))
+            z, near = quotient(mean[i] - mean, s), share_of(std[i], s)
+            apart = times(absolute_mean(mean[i] - mean, s)[2], weight * near)
+            bent = times(apart, (near * z) ** 2 + share_of(std, s) ** 2)
+            apart[i] = bent[i] = 0.0
+            own, z = absolute_mean(y - mean[i], std[i])[2], quotient(y - mean[i], std[i])
+            by_mean[i] = times(weight[i], quotient(own - added(apart), std[i]))
+            by_std[i] = times(weight[i], quotient(times(own, z * z) - added(bent), std[i]))
         by_weight = -2.0 * std / math.sqrt(math.pi)
         return np.concatenate([by_weight, by_mean, by_std]).T.copy()
 
@@ -197,8 +197,8 @@ def shares(y: Floats, weight: Floats, mean: Floats, std: Floats) -> tuple[Floats
     They are 0 where the mixture has no density, so that the loss is +inf.
     """
     total, log_parts, z = log_density(y, weight, mean, std)
-    ratio = np.where(np.isneginf(total), 0.0, np.exp(log_parts - total))
-    return z, ratio, times(weight, ratio)
+    known = np.where(np.isneginf(total), 0.0, total)
+    return z, np.exp(log_parts - known), np.exp(np.log(weight) + log_parts - known)
 
 
 def absolute_mean(m: Floats, s: Floats) -> tuple[Floats, Floats, Floats]:
@@ -216,6 +216,11 @@ def added(x: Floats) -> Floats:
     for part in x:
         total += part
     return total
+
+
+def share_of(std: Floats, s: Floats) -> Floats:
+    """σ/s for s = √(σ² + σ′²), and √½ where both are 0."""
+    return np.where(s == 0.0, math.sqrt(0.5), std / s)
 
 
 def quotient(a: Floats, b: Floats) -> Floats:

@@ -68,7 +68,7 @@ class StudentNLL(Loss):
         """
         df, error, scale = self._parts(labels, prediction, kind)
         inside, outside, _ = shares(df, error, scale)
-        by_df = log_tail(df, error, scale) - gamma_ratio(0.5 * df)[1] - (1.0 + 1.0 / df) * outside
+        by_df = log_tail(df, error, scale) - gamma_ratio(0.5 * df)[1] - outside - outside / df
         by_location = -(df + 1.0) * outside / np.where(error == 0.0, 1.0, error)
         return np.column_stack([0.5 * by_df, by_location, (inside - df * outside) / scale])
 
@@ -80,7 +80,8 @@ class StudentNLL(Loss):
         """
         df, error, scale = self._parts(labels, prediction, kind)
         inside, outside, length = shares(df, error, scale)
-        by_df = 0.5 * outside / df * ((1.0 + inside) / df - outside) - 0.25 * gamma_ratio(0.5 * df)[2]
+        by_df = 0.5 * np.where(outside == 0.0, 0.0, outside / df * ((1.0 + inside) / df - outside))
+        by_df -= 0.25 * gamma_ratio(0.5 * df)[2]
         by_location = (df + 1.0) * (inside - outside) / length / length
         by_scale = ((df + 1.0) * outside * (2.0 + inside - outside) - 1.0) / scale / scale
         return np.column_stack([by_df, by_location, by_scale])
@@ -172,11 +173,11 @@ def gamma_ratio(x: Floats) -> tuple[Floats, Floats, Floats]:
     x = np.maximum(x, np.finfo(float).tiny)
     h = 0.5 / x
     low, high = stirling_remainder(x), stirling_remainder(x + 0.5)
-    first = log1p_quotients(h)[0]
+    first, share = log1p_quotients(h)[0], h / (1.0 + h)
     return (
         0.5 * h * first + high[0] - low[0],
-        h * h * (first + 1.0 / (1.0 + h)) + high[1] - low[1],
-        -2.0 * h * (h / (1.0 + h)) ** 2 + high[2] - low[2],
+        np.where(h < 1.0, h * h * (first + share / h), np.log1p(h) - share) + high[1] - low[1],
+        -2.0 * h * share**2 + high[2] - low[2],
     )
 
 
@@ -191,7 +192,8 @@ def log_tail(df: Floats, error: Floats, scale: Floats) -> Floats:
 def shares(df: Floats, error: Floats, scale: Floats) -> tuple[Floats, Floats, Floats]:
     """ν/(ν + z²), z²/(ν + z²) and √(νσ² + (y − m)²), without a square that overflows."""
     spread = np.sqrt(df) * scale
-    length = np.maximum(np.hypot(spread, error), np.finfo(float).tiny)
+    length = np.hypot(spread, error)
+    length = np.where(length == 0.0, 1.0, length)
     return (spread / length) ** 2, (error / length) ** 2, length
 
 
