@@ -53,7 +53,7 @@ def advise(
     >>> [loss.name for loss in advice.training]
     ['negative_binomial_nll']
     >>> print(advice.reasons[0][:37])
-    The variance is 6.358 times the mean.
+    The variance is 6.100 times the mean.
     """
     source, columns = _opened(y, weights, label, weight, format)
     facts = look(source, columns)

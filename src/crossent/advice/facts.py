@@ -152,7 +152,7 @@ def describe_numbers(counts: NumberCounts) -> Numbers:
         counts.zeros / int(rows.sum()),
         counts.negatives / int(rows.sum()),
         counts.whole,
-        counts.whole and (grid is None or bool((grid == 0).any())),
+        counts.whole and (not counts.exact or values.size <= counts.largest - counts.smallest),
         None if grid is None else _smoothness(grid),
         _tail_index(values, rows),
         _moments(np.log(values), share)[2] if positive else None,

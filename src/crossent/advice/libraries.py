@@ -15,7 +15,7 @@ LIBRARIES = ("scikit-learn", "PyTorch", "XGBoost", "LightGBM", "Keras")
 class Spelling:
     """One library's code for training and for the score, and a remark."""
 
-    library: str
+    package: str
     train: str
     score: str = ""
     note: str = ""
@@ -152,7 +152,11 @@ SPELLINGS: dict[str, tuple[Spelling, ...]] = {
         ("keras.losses.Poisson()", "keras.metrics.Poisson()", "for the mean, then fit one dispersion"),
     ),
     "amounts with zeros": _entries(
-        ("TweedieRegressor(power=1.5)", 'scoring="neg_mean_squared_error"', "for the mean, in one model"),
+        (
+            "TweedieRegressor(power=1.5)",
+            "scoring=make_scorer(d2_tweedie_score, power=1.5)",
+            "for the mean, in one model",
+        ),
         (
             "lambda z, y: torch.nn.functional.binary_cross_entropy_with_logits(z, (y > 0).double())",
             "",
@@ -214,5 +218,5 @@ def spell(key: str, classes: int | None) -> tuple[Spelling, ...]:
     """The spellings of a choice, with the number of classes filled in."""
     shown = str(classes) if classes is not None else "K"
     return tuple(
-        Spelling(s.library, s.train.replace("{classes}", shown), s.score, s.note) for s in SPELLINGS[key]
+        Spelling(s.package, s.train.replace("{classes}", shown), s.score, s.note) for s in SPELLINGS[key]
     )

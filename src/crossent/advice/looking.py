@@ -20,6 +20,8 @@ from crossent.data.readers import Chunk, Source
 from crossent.errors import DataError
 
 BATCH_ROWS = 1 << 16
+MOST = 1e100
+"""The largest label: its square and the moments are finite."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,12 @@ class ScalarLook:
             self._numbers = None
             return
         numbers: Floats = cast.to_numpy(zero_copy_only=False)
-        wrong = np.flatnonzero(~np.isfinite(numbers))
+        wrong = np.flatnonzero(np.abs(numbers) > MOST)
         if wrong.size:
             row = int(np.flatnonzero(present.to_numpy(zero_copy_only=False))[wrong[0]])
             raise DataError(
                 "label-not-finite",
-                "the label is no finite number",
+                f"the label is not between −{MOST:g} and {MOST:g}",
                 file=chunk.file,
                 row=chunk.first_row + row,
                 column=self._column,

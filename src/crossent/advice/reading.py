@@ -224,7 +224,7 @@ def _unless(facts: Facts, *tasks: str) -> tuple[Otherwise, ...]:
     """The other readings that the numbers allow and that are not far-fetched."""
     numbers, distinct = facts.numbers, facts.distinct
     allowed = {
-        "classes": distinct is not None and distinct <= _MANY,
+        "classes": numbers is not None and numbers.whole,
         "ordered": distinct is not None and distinct <= _LONGEST_SCALE,
         "count": numbers is not None and numbers.whole and numbers.negatives == 0,
         "real": True,

@@ -61,7 +61,7 @@ def _summary(advice: Advice) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for line in described(advice.facts):
-        table.add_row("labels" if not table.row_count else "", line)
+        table.add_row("labels" if not table.row_count else "", Text(line))
     table.add_row(
         "read as", Text.assemble((_READ_AS[advice.task], "bold"), f": {clean(advice.reading.because)}")
     )
@@ -113,7 +113,7 @@ def _libraries(spellings: Sequence[Spelling], width: int) -> Table:
 
 
 def _cells(spelling: Spelling) -> tuple[str, str, str]:
-    return spelling.library, spelling.train, spelling.score
+    return spelling.package, spelling.train, spelling.score
 
 
 def _list(title: str, sentences: Sequence[str], sign: str, style: str = "") -> Iterator[RenderableType]:
