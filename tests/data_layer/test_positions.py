@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,3 +109,21 @@ def test_a_column_is_a_group_or_the_position():
     with pytest.raises(UsageError) as caught:
         crossent.evaluate(TOKENS, groups="position", position="position")
     assert caught.value.slug == "bad-option"
+
+
+def test_a_context_that_is_emptied_every_64_tokens_shows_from_there_on():
+    folder = Path(__file__).parents[1] / "data" / "language_models"
+    models = {name: folder / f"smollm2_{name}.parquet" for name in ("full", "ctx64")}
+    results = crossent.select(models, unit="doc_id", bytes="token_bytes", position="position").results
+    shown = {m.name: dict(m.groups)["position"] for m in results.models}
+    for name, slices in shown.items():
+        table = pq.read_table(models[name])
+        position, loss = table["position"].to_numpy(), -table["logprob"].to_numpy().astype(np.float64)
+        for s in slices:
+            first, last = bounds(s.value)
+            at = loss[(position >= first) & (position <= last)]
+            assert s.rows == at.size
+            assert s.loss.value == pytest.approx(math.fsum(at) / at.size, rel=1e-13)
+    gaps = [b.bits_per_byte - a.bits_per_byte for a, b in zip(shown["full"], shown["ctx64"], strict=True)]
+    assert all(abs(gap) < 1e-5 for gap in gaps[:7])  # float32 in one file, float64 in the other
+    assert all(gap > 0.3 for gap in gaps[7:])
