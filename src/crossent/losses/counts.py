@@ -137,7 +137,7 @@ class NegativeBinomialNLL(Loss):
         """By μ (y(1 + 2αμ)/μ² − α)/(1 + αμ)²; by α the derivative of the gradient."""
         y, mean, alpha = self._parts(labels, prediction, kind)
         scale = 1.0 + alpha * mean
-        curvature = np.where(y == 0.0, 0.0, y / mean / mean) * ((1.0 + 2.0 * alpha * mean) / scale)
+        curvature = np.where(y == 0.0, 0.0, y / mean / mean) * (2.0 - 1.0 / scale)
         by_mean = (curvature - alpha / scale) / scale
         u, _, second = self._change(y, mean, alpha)
         rest = y / (1.0 + alpha * y)

@@ -69,6 +69,7 @@ class StudentNLL(Loss):
         df, error, scale = self._parts(labels, prediction, kind)
         inside, outside, _ = shares(df, error, scale)
         by_df = log_tail(df, error, scale) - gamma_ratio(0.5 * df)[1] - outside - outside / df
+        by_df = np.where(scale == 0.0, np.inf, by_df)
         by_location = -(df + 1.0) * outside / np.where(error == 0.0, 1.0, error)
         return np.column_stack([0.5 * by_df, by_location, (inside - df * outside) / scale])
 
@@ -83,7 +84,7 @@ class StudentNLL(Loss):
         by_df = 0.5 * np.where(outside == 0.0, 0.0, outside / df * ((1.0 + inside) / df - outside))
         by_df -= 0.25 * gamma_ratio(0.5 * df)[2]
         by_location = (df + 1.0) * (inside - outside) / length / length
-        by_scale = ((df + 1.0) * outside * (2.0 + inside - outside) - 1.0) / scale / scale
+        by_scale = (inside * (outside - inside) + df * outside * (1.0 + 2.0 * inside)) / scale / scale
         return np.column_stack([by_df, by_location, by_scale])
 
     def _parts(self, labels: Target, prediction: Floats, kind: str) -> tuple[Floats, Floats, Floats]:
