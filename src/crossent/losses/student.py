@@ -192,10 +192,9 @@ def log_tail(df: Floats, error: Floats, scale: Floats) -> Floats:
 
 def shares(df: Floats, error: Floats, scale: Floats) -> tuple[Floats, Floats, Floats]:
     """ν/(ν + z²), z²/(ν + z²) and √(νσ² + (y − m)²), without a square that overflows."""
-    spread = np.sqrt(df) * scale
-    length = np.hypot(spread, error)
-    length = np.where(length == 0.0, 1.0, length)
-    return (spread / length) ** 2, (error / length) ** 2, length
+    root = np.sqrt(df)
+    ratio = np.where(error == 0.0, 0.0, error / scale / root)
+    return 1.0 / (1.0 + ratio * ratio), 1.0 / (1.0 + 1.0 / ratio / ratio), np.hypot(root * scale, error)
 
 
 for _loss in (StudentNLL(), CrpsStudent()):

@@ -76,7 +76,7 @@ def as_kind(kind: str, log_p: Floats, labels: Codes) -> Floats:
         p = np.exp(log_p)
         below = np.cumsum(p, axis=1)[:, :-1]
         above = np.cumsum(p[:, ::-1], axis=1)[:, ::-1][:, 1:]
-        return np.log(above) - np.log(below)
+        return np.asarray(np.log(above) - np.log(below))
     return log_p if kind == "log_probs" else log_p[np.arange(len(labels)), labels]
 
 
