@@ -192,10 +192,26 @@ def test_a_folder_of_tasks_is_read_with_the_hash_as_id(log, tmp_path):
     assert (column, [(s.value, s.rows) for s in slices]) == ("task", [("a", 2), ("b", 2)])
 
 
-def test_an_empty_file_has_no_columns(log, tmp_path):
+def test_an_empty_file_has_no_rows(log):
     path = log()
     path.write_text("\n\n")
-    assert (open_source(path).rows, open_source(path).schema.names) == (0, [])
+    source = open_source(path)
+    assert (source.rows, rows(source), source.schema.names[-1]) == (0, [], "logprob")
+
+
+@pytest.mark.parametrize(
+    ("other", "column"),
+    [
+        (question(answers=(-1.0, -2.0, -3.0)), "logits"),
+        (text(), "label"),
+    ],
+)
+def test_tasks_of_different_kinds_are_not_one_source(log, tmp_path, other, column):
+    log(question(), name="a.lm-eval.jsonl")
+    log(other, name="b.lm-eval.jsonl")
+    with pytest.raises(DataError) as caught:
+        open_source(tmp_path)
+    assert (caught.value.slug, caught.value.column) == ("schema-mismatch", column)
 
 
 # --- what is refused ----------------------------------------------------------------------------------------

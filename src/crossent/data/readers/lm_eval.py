@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -72,8 +72,6 @@ class LmEvalReader(FileReader):
 
     A document with fewer choices than another has the logit −inf for those that it lacks.
     """
-
-    inferred: ClassVar[bool] = True
 
     def __init__(self, path: Path) -> None:
         rows, self._choices = 0, -1
@@ -255,10 +253,8 @@ def _widest(choices: int, requests: Requests, path: Path, number: int) -> int:
 
 
 def _schema(choices: int) -> pa.Schema:
-    """Without a row there is nothing that says which columns there are."""
-    if choices < 0:
-        return pa.schema([])
-    if choices == 0:
+    """The columns of texts, also of a file without a row, or of choices."""
+    if choices <= 0:
         return pa.schema([*WHAT, *(pa.field(*column) for column in TEXT)])
     names = [str(i) for i in range(choices)]
     logits = column_field("logits", pa.list_(pa.float64(), choices), list(names))
