@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 
 from crossent.advice import advise
 from crossent.advice.libraries import LIBRARIES
-from crossent.cli import main
+from crossent.advice.reading import TASKS
+from crossent.cli import cli, main
 
 from .cases import CASES, Case
 
@@ -155,6 +157,11 @@ def test_a_wide_terminal_shows_training_and_score_side_by_side(
     wide = command("data.csv")[1]
     assert any("LightGBM" in line and "multi_logloss" in line for line in wide.splitlines())
     assert not any("LightGBM" in line and "multi_logloss" in line for line in narrow.splitlines())
+
+
+def test_the_choices_of_the_option_are_those_of_the_function() -> None:
+    (option,) = [p for p in cli.commands["advise"].params if p.name == "task"]
+    assert isinstance(option.type, click.Choice) and tuple(option.type.choices) == TASKS
 
 
 def test_names_cannot_drive_the_terminal(command: Command) -> None:

@@ -113,6 +113,11 @@ def test_few_rows_and_missing_labels() -> None:
     assert said(missing, "15 labels (3.0 %) are missing") and missing.facts.rows == 485
 
 
+def test_whole_numbers_that_all_differ_may_be_ids() -> None:
+    y = RNG.permutation(10_000)[:200]
+    assert said(advise(y), "If these are ids") and not said(advise(y // 50), "If these are ids")
+
+
 def test_weights_are_explained() -> None:
     y = labels(300, 100)
     varied = advise(y, weights=RNG.random(400) + 0.5)

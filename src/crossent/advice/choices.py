@@ -167,6 +167,12 @@ def soft_labels(facts: Facts) -> Choice:
 # --- counts and fractions ---------------------------------------------------------------------------------
 
 
+_EXPOSURE = (
+    "Rows were watched for different times, areas or policies: add the logarithm of that as an offset, or "
+    "predict rates with it as weight."
+)
+
+
 @rule("count")
 def scattered_counts(facts: Facts) -> Choice | None:
     numbers = _numbers(facts)
@@ -185,6 +191,7 @@ def scattered_counts(facts: Facts) -> Choice | None:
         ),
         (
             "Only the mean is wanted: poisson_nll estimates it rightly whatever the spread.",
+            _EXPOSURE,
             "Features explain most of the scatter: compare the two by their mean loss on other rows; both "
             "count in nats and include the same constants.",
         ),
@@ -207,8 +214,7 @@ def plain_counts(facts: Facts) -> Choice:
             "poisson_nll, whose variance is the mean, fits, and keeps predictions above 0.",
         ),
         (
-            "Rows were watched for different times or areas: add the logarithm of that as an offset, or "
-            "predict rates with it as weight.",
+            _EXPOSURE,
             "The counts cannot exceed a known total: then they are fractions of it, with the total as "
             "weight.",
         ),

@@ -73,13 +73,14 @@ class Lists:
     """
 
     form: str
-    labels: int
+    labels: int | None
+    """None where there are more than are counted."""
     a_row: float
-    """Mean number of labels of a row."""
+    """Mean number of labels of a row, fractions added up."""
     empty: float
     """Share of rows without any."""
     rarest: float
-    """Share of rows that have the rarest label."""
+    """Share of rows that have the rarest label; of fractions the mean."""
     commonest: float
 
 

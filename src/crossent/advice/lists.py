@@ -17,13 +17,15 @@ from crossent.errors import DataError
 
 _TOLERANCE = 1e-3
 """How far from 1 the sum of a row of probabilities may be."""
+_STEPS = 1 << 30
+"""Fractions are added up in whole steps, so that the order of the rows cannot matter."""
 
 
 class Indicators:
-    """Rows of as many numbers as there are labels: what all have in common, and how often each is 1."""
+    """Rows of as many numbers as there are labels: what all have in common, and their means."""
 
     def __init__(self, width: int) -> None:
-        self.ones: Ints = np.zeros(width, np.int64)
+        self.sums: Ints = np.zeros(width, np.int64)
         self.within = self.whole = self.unit = True
         self.empty = self.rows = 0
 
@@ -32,24 +34,25 @@ class Indicators:
         self.within = self.within and bool(((values >= 0) & (values <= 1)).all())
         self.whole = self.whole and bool(((values == 0) | (values == 1)).all())
         self.unit = self.unit and bool((np.abs(values.sum(axis=1) - 1) <= _TOLERANCE).all())
-        self.ones += np.count_nonzero(values >= 0.5, axis=0)
-        self.empty += int(np.count_nonzero((values < 0.5).all(axis=1)))
+        self.empty += int(np.count_nonzero((values == 0).all(axis=1)))
+        if self.within:
+            self.sums += np.rint(values * _STEPS).astype(np.int64).sum(axis=0)
         self.rows += len(values)
 
     @property
     def form(self) -> str:
         """As `Lists.form` has it."""
         if self.whole:
-            return "one-hot" if self.unit and self.ones.size > 1 else "indicators"
+            return "one-hot" if self.unit and self.sums.size > 1 else "indicators"
         return "distributions" if self.unit else "fractions"
 
     def described(self) -> Lists:
         """All that was seen."""
-        share = self.ones / self.rows
+        share = self.sums / (self.rows * _STEPS)
         return Lists(
             self.form,
             share.size,
-            float(self.ones.sum() / self.rows),
+            float(self.sums.sum() / (self.rows * _STEPS)),
             self.empty / self.rows,
             float(share.min()),
             float(share.max()),
@@ -135,7 +138,7 @@ class ListLook:
         known = not self._names.overflowed
         lists = Lists(
             "sets",
-            counts.size if known else -1,
+            counts.size if known else None,
             self._elements / self.rows,
             self._empty / self.rows,
             float(counts.min() / self.rows),
@@ -145,7 +148,7 @@ class ListLook:
             "lists of names",
             self.rows,
             self.missing,
-            lists.labels if known else None,
+            lists.labels,
             None,
             None,
             lists,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from crossent.advice.facts import Facts
 from crossent.advice.reading import Reading
+from crossent.advice.tables import MOST_VALUES
 from crossent.wording import clean, count, percent, plain, things
 
 _SMALL = 100
@@ -105,7 +106,7 @@ def few_rows_of_a_class(facts: Facts, reading: Reading) -> Remark | None:
 @remark
 def sparse_labels(facts: Facts, reading: Reading) -> Remark | None:
     lists = facts.lists
-    if reading.task != "multilabel" or lists is None or lists.labels < 1:
+    if reading.task != "multilabel" or lists is None or not lists.labels:
         return None
     labels = f"{plain(lists.a_row, 2)} of {count(lists.labels)} labels"
     reason = f"A row has {labels} on average; {percent(lists.empty)} of the rows have none."
@@ -204,6 +205,14 @@ def missing_labels(facts: Facts, reading: Reading) -> Remark | None:
 
 
 @remark
+def perhaps_ids(facts: Facts, reading: Reading) -> Remark | None:
+    numbers = facts.numbers
+    if numbers is None or not numbers.whole or facts.rows < _SMALL or facts.distinct != facts.rows:
+        return None
+    return Remark(warnings=("No whole number occurs twice. If these are ids, name the right column.",))
+
+
+@remark
 def few_rows(facts: Facts, reading: Reading) -> Remark | None:
     if facts.rows >= _SMALL:
         return None
@@ -221,7 +230,7 @@ def rounded_figures(facts: Facts, reading: Reading) -> Remark | None:
         return None
     return Remark(
         warnings=(
-            "There are so many different numbers that they were rounded for the moments and quantiles, "
-            "relatively by less than 0.1 %.",
+            f"There are more than {MOST_VALUES:,} different numbers: for moments and quantiles they were "
+            "rounded to that many.",
         )
     )

@@ -27,6 +27,7 @@ _READ_AS = {
     "fraction": "fractions",
     "real": "a quantity",
 }
+_ABOUT_NUMBERS = ("count", "fraction", "real")
 _SHOWN = 5
 _PLAIN_WIDTH = 100
 
@@ -60,7 +61,7 @@ def _summary(advice: Advice) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for line in described(advice.facts):
+    for line in described(advice.facts, advice.task):
         table.add_row("labels" if not table.row_count else "", Text(line))
     table.add_row(
         "read as", Text.assemble((_READ_AS[advice.task], "bold"), f": {clean(advice.reading.because)}")
@@ -128,33 +129,27 @@ def _list(title: str, sentences: Sequence[str], sign: str, style: str = "") -> I
     yield Padding(table, (0, 0, 0, 1))
 
 
-def described(facts: Facts) -> Iterator[str]:
-    """The labels in one or two lines."""
+def described(facts: Facts, task: str) -> Iterator[str]:
+    """The labels in one or two lines, as far as the reading is about them."""
     missing = f", {count(facts.missing)} missing" if facts.missing else ""
     weights = (
-        f", weights from {plain(facts.weights.smallest)} to {plain(facts.weights.largest)}"
+        f", weights from {short(facts.weights.smallest)} to {short(facts.weights.largest)}"
         if facts.weights
         else ""
     )
     yield f"{things(facts.rows, 'row')}{missing}{weights}"
     if facts.lists is not None:
         yield _of_lists(facts.lists)
-    elif facts.numbers is not None and (facts.classes is None or facts.classes.count > _SHOWN):
+    elif facts.numbers is not None and task in _ABOUT_NUMBERS:
         yield _of_numbers(facts.numbers)
-    if facts.classes is not None and facts.classes.count <= 20:
+    elif facts.classes is not None:
         yield _of_classes(facts.classes, facts.rows)
-    elif facts.classes is not None and facts.numbers is None:
-        yield _of_many_classes(facts.classes, facts.rows)
 
 
 def _of_classes(classes: Classes, rows: int) -> str:
-    most = sorted(classes.listed, key=lambda item: -item[1])
-    if len(most) <= _SHOWN:
+    if classes.count <= _SHOWN:
+        most = sorted(classes.listed, key=lambda item: -item[1])
         return ", ".join(f"{clean(name)} {percent(n / rows)}" for name, n in most)
-    return _of_many_classes(classes, rows)
-
-
-def _of_many_classes(classes: Classes, rows: int) -> str:
     ends = (("most frequent", classes.largest), ("rarest", classes.smallest))
     return ", ".join(f"{what} {clean(name)} ({percent(n / rows)})" for what, (name, n) in ends)
 
@@ -170,8 +165,13 @@ def _of_numbers(numbers: Numbers) -> str:
 
 
 def _of_lists(lists: Lists) -> str:
+    if lists.form == "distributions":
+        return (
+            f"{lists.labels} classes, with means from {percent(lists.rarest)} to {percent(lists.commonest)}"
+        )
+    labels = "very many labels" if lists.labels is None else things(lists.labels, "label")
     return (
-        f"{things(lists.labels, 'label')}, {plain(lists.a_row, 2)} a row, {percent(lists.empty)} of the "
+        f"{labels}, {plain(lists.a_row, 2)} a row, {percent(lists.empty)} of the "
         f"rows without; the rarest in {percent(lists.rarest)} of the rows, the commonest in "
         f"{percent(lists.commonest)}"
     )
