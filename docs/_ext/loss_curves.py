@@ -215,7 +215,7 @@ def _forecasts(kind: str, loss: Loss) -> list[tuple[str, Floats]]:
     if kind in PARAMETERS:
         return [_of_parameters(PARAMETERS[kind], target, width) for width in (1.0, 2.0)]
     if kind in ("rate", "log_rate"):
-        return [(f"rate {r}", np.array([r if kind == "rate" else np.log(r)])) for r in (4.0, 8.0)]
+        return [(f"rate {r:g}", np.array([r if kind == "rate" else np.log(r)])) for r in (4.0, 8.0)]
     if kind == "mixture":
         return [("two normal components", np.array([0.5, 0.5, -1.5, 1.5, 0.6, 0.6]))]
     if kind == "point":

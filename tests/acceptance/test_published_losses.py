@@ -145,6 +145,10 @@ def test_bits_per_byte_of_a_language_model_on_wikitext():
 # --- log scores and CRPS of R's scoringRules --------------------------------------------------------------
 
 
+MIXTURE = (1 / 3, 1 / 3, 1 / 3, 0.0, -2.9, 0.9, 0.5, 1.4, 0.7)
+"""Weights, means and standard deviations of three normal components."""
+
+
 @pytest.mark.parametrize(
     ("loss", "kind", "y", "prediction", "published"),
     [
@@ -153,6 +157,8 @@ def test_bits_per_byte_of_a_language_model_on_wikitext():
         ("student_nll", "df_location_scale", 11.1, (5.2, 13.8, 2.3), 2.528398),
         ("poisson_nll", "rate", 1.0, (3.0,), 1.901388),
         ("log_normal_nll", "log_mean_log_std", 3.0, (0.1, 0.9), 2.527762),
+        ("gaussian_mixture_nll", "mixture", 0.3, MIXTURE, 1.019742),
+        ("crps_mixture", "mixture", 0.3, MIXTURE, 0.4510451),
         ("crps_laplace", "location_scale", -3.0, (0.0, 1.0), 2.29978707),
         ("crps_student", "df_location_scale", 11.1, (5.2, 13.8, 2.3), 1.658226),
         ("crps_logistic", "location_scale", 17.1, (13.8, 3.3), 2.067527),
