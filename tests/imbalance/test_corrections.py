@@ -1,4 +1,4 @@
-"""Corrections of predictions: inverses of what training did, by probabilities and logits; estimated priors."""
+"""Corrections of predictions: inverses of what training did, by probability and logit; estimated priors."""
 
 from __future__ import annotations
 
