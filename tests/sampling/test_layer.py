@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossent.errors import DataError
+from crossent.errors import DataError, UsageError
 from crossent.sampling import layer, log_uniform, logits_of, sampled_log_loss, uniform, unigram
 
 
@@ -84,6 +84,13 @@ def test_refusals(change, slug):
     given = {"labels": [0, 1], "hidden": np.zeros((2, 2)), "weight": np.zeros((3, 2))} | change
     with pytest.raises(DataError, match=slug):
         sampled_log_loss(**given, sampler=uniform(3), samples=2, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("samples", [0, -1])
+def test_no_samples(problem, samples):
+    arguments = (problem.labels, problem.hidden, problem.weight)
+    with pytest.raises(UsageError, match="bad-option"):
+        sampled_log_loss(*arguments, sampler=uniform(3000), samples=samples, rng=np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("classes", [[[[0]]], [[0], [1], [2]], 1])

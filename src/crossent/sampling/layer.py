@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from crossent import kernels
 from crossent._arrays import as_numpy, same_kind
-from crossent.errors import DataError
+from crossent.errors import DataError, UsageError
 from crossent.sampling.estimators import accidental_hits, sampled_softmax
 from crossent.sampling.samplers import ClassSampler
 
@@ -99,6 +99,8 @@ def sampled_log_loss(
             f"{np.shape(hidden)} and weight {np.shape(weight)}",
             cure="give one label a row of hidden, and a sampler over the rows of weight",
         )
+    if samples < 1:
+        raise UsageError("bad-option", f"samples is {samples}", cure="draw at least one class")
     drawn = sampler.draw(samples if shared else (n, samples), rng)
     return np.asarray(
         sampled_softmax(
