@@ -53,6 +53,57 @@ def _losses(table: pa.Table) -> np.ndarray:
         return -np.log(p[np.arange(len(labels)), labels])
 
 
+LEVELS = (0.1, 0.5, 0.8)
+
+
+def _numbers(
+    kind: str, rows: int = 300, models: int = 2, seed: int = 0, zeros: bool = True
+) -> dict[str, pa.Table]:
+    """Models a, b, … of one kind over the same rows; every other one stored in float32."""
+    rng = np.random.default_rng([seed, rows])
+    y = rng.normal(10.0, 4.0, rows).round(3)
+    common = {
+        "row_id": np.cumsum(rng.integers(1, 4, rows)),
+        "label": y,
+        "weight": rng.choice([0.0, 0.3, 1.0, 2.5], rows),
+        "day": [f"d{k}" for k in rng.integers(0, 13, rows)],
+        "region": rng.choice(["north", "south"], rows).tolist(),
+    }
+    made = {}
+    for k in range(models):
+        dtype = np.float32 if k % 2 else np.float64
+        made["abcdef"[k]] = pa.table({**common, **_prediction(kind, y, rng, dtype, zeros)})
+    return made
+
+
+def _prediction(
+    kind: str, y: np.ndarray, rng: np.random.Generator, dtype: type[np.floating[Any]], zeros: bool
+) -> dict[str, Any]:
+    """The columns of one model; `zeros` gives one row in fifty a standard deviation of 0."""
+    rows = y.size
+    if kind == "mean_std":
+        std = np.exp(rng.normal(size=rows))
+        if zeros:
+            std[rng.random(rows) < 0.02] = 0.0
+        return {"mean": (y + rng.normal(size=rows)).astype(dtype), "std": std.astype(dtype)}
+    if kind == "quantiles":
+        found = (
+            y[:, None] + np.sort(rng.normal(size=(rows, 3)), axis=1) + rng.normal(scale=0.2, size=(rows, 3))
+        )
+        found[rng.random(rows) < 0.1, 1] = 10.0
+        return {f"q_{level}": found[:, k].astype(dtype) for k, level in enumerate(LEVELS)}
+    if kind == "samples":
+        lists = [rng.normal(v, 2.0, rng.integers(2, 6)).astype(dtype).tolist() for v in y]
+        return {"samples": pa.array(lists, pa.list_(pa.from_numpy_dtype(dtype)))}
+    return {"point": (y + rng.normal(size=rows)).astype(dtype)}
+
+
+@pytest.fixture(scope="session")
+def tables() -> Callable[..., dict[str, pa.Table]]:
+    """tables(kind, rows=300, models=2, seed=0, zeros=True) -> {name: table} of predictions about a number."""
+    return _numbers
+
+
 @pytest.fixture(scope="session")
 def models() -> Callable[..., dict[str, pa.Table]]:
     """models(rows=500, models=2, classes=…, seed=0) -> {name: table}."""
