@@ -103,7 +103,7 @@ def test_class_weights_are_those_of_torch(many):
     loss = torch.nn.functional.cross_entropy(tensor, torch.tensor(labels), **options)
     value, gradient = torch_gives(loss, tensor)
     mine = WeightedLogLoss(WEIGHTS)
-    assert np.allclose(mine.value(labels, z, "logits"), value, rtol=1e-13)
+    assert np.allclose(mine.value(labels, z, "logits"), value, rtol=1e-13, atol=0)
     assert np.allclose(mine.gradient(labels, z, "logits"), gradient, rtol=1e-11, atol=1e-14)
 
 
@@ -137,18 +137,19 @@ def test_logit_adjustment_is_the_log_loss_of_torch_at_shifted_logits(many):
 # --- weights and margins ----------------------------------------------------------------------------------
 
 
-def test_effective_numbers_of_the_paper():
+@pytest.mark.parametrize("beta", [0.5, 0.99, 0.9999999])
+def test_effective_numbers_of_the_paper(beta):
     """(1 − β) / (1 − βⁿ) term by term: one over the sum of n powers of β."""
-    effective = np.array([math.fsum(0.99**i for i in range(n)) for n in COUNTS])
+    effective = np.array([math.fsum(beta**i for i in range(n)) for n in COUNTS])
     want = (1 / effective) * 3 / (1 / effective).sum()
-    assert np.allclose(ClassBalanced(COUNTS, beta=0.99).class_weights(), want, rtol=1e-13)
+    assert np.allclose(ClassBalanced(COUNTS, beta).class_weights(), want, rtol=1e-14, atol=0)
 
 
 def test_class_balanced_goes_from_equal_weights_to_inverse_counts():
     assert ClassBalanced(COUNTS, beta=0.0).class_weights().tolist() == [1.0, 1.0, 1.0]
     inverse = 1 / np.array(COUNTS)
     nearly = ClassBalanced(COUNTS, beta=1 - 1e-12).class_weights()
-    assert np.allclose(nearly, 3 * inverse / inverse.sum(), rtol=1e-8)
+    assert np.allclose(nearly, 3 * inverse / inverse.sum(), rtol=1e-8, atol=0)
 
 
 @settings(max_examples=50, deadline=None)
@@ -163,11 +164,11 @@ def test_class_balanced_weights_sum_to_the_classes_and_fall_with_the_counts(coun
 
 
 def test_margins_of_ldam():
-    assert np.allclose(LDAM((16, 81, 256)).margins(), [0.5, 0.5 * 2 / 3, 0.25], rtol=1e-15)
+    assert np.allclose(LDAM((16, 81, 256)).margins(), [0.5, 0.5 * 2 / 3, 0.25], rtol=1e-15, atol=0)
     loss, z = LDAM((16, 81, 256), scale=1.0), np.zeros((3, 3))
     z[np.arange(3), np.arange(3)] = loss.margins()
     even = loss.value(np.arange(3), z, "logits")
-    assert np.allclose(even, math.log(3), rtol=1e-15), "a lead of the margin counts as no lead"
+    assert np.allclose(even, math.log(3), rtol=1e-15, atol=0), "a lead of the margin counts as no lead"
 
 
 @pytest.mark.parametrize("kind", ["logits", "log_probs", "probs"])

@@ -81,6 +81,13 @@ def test_from_probabilities(loss, label, exact):
     exact(loss, by_probability(loss), np.full(p.shape, label), p, "probs", rtol=1e-12)
 
 
+@pytest.mark.parametrize("above", [1.1e-9, 1.3e-3])
+@pytest.mark.parametrize("loss", [Asymmetric(), Asymmetric(0.0, 0.5, 0.2)], ids=str)
+def test_just_above_the_clip(loss, above, exact):
+    p = np.array([[loss.clip + above]])
+    exact(loss, by_probability(loss), np.zeros((1, 1)), p, "probs", rtol=1e-13)
+
+
 @by_loss
 def test_a_row_is_the_sum_of_its_labels(loss, exact):
     z = np.array([[0.3, -2.0, 5.0, 1.0], [-0.5, 0.25, 8.0, -9.0]])
@@ -119,6 +126,8 @@ def test_sigmoid_log_loss_of_confident_logits_to_the_last_digits(z, y):
         (Asymmetric(), "probs", 0, 0.05, (0.0, 0.0, 0.0)),
         (Asymmetric(), "probs", 0, 0.01, (0.0, 0.0, 0.0)),
         (Asymmetric(), "logits", 0, -INF, (0.0, 0.0, 0.0)),
+        (Asymmetric(gamma_neg=0.0), "probs", 0, 0.04, (0.0, 0.0, 0.0)),
+        (Asymmetric(gamma_neg=0.0), "logits", 0, -4.0, (0.0, 0.0, 0.0)),
         (Asymmetric(), "probs", 1, 1.0, (0.0, 0.0, 2.0)),
     ],
     ids=str,
@@ -177,8 +186,10 @@ def test_soft_indicators_are_those_of_torch_and_optax(many):
     mine = SigmoidLogLoss().value(y, z, "logits")
     with jax.enable_x64(True):
         theirs = np.asarray(optax.losses.sigmoid_binary_cross_entropy(z, y)).sum(axis=1)
-    assert np.allclose(mine, theirs, rtol=1e-13)
-    assert np.allclose(mine, torch_log_loss(torch.tensor(z), torch.tensor(y)).sum(dim=1).numpy(), rtol=1e-13)
+    assert np.allclose(mine, theirs, rtol=1e-13, atol=0)
+    assert np.allclose(
+        mine, torch_log_loss(torch.tensor(z), torch.tensor(y)).sum(dim=1).numpy(), rtol=1e-13, atol=0
+    )
     assert np.allclose(SigmoidLogLoss().gradient(y, z, "logits"), expit(z) - y, rtol=0, atol=1e-15)
 
 
