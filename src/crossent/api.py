@@ -73,15 +73,19 @@ class Report:
 def evaluate(data: object, *, name: str | None = None, **options: Any) -> Report:
     """Evaluate the predictions of one model: loss with standard error, calibration, tails, classes, groups.
 
+    The predictions are about classes, tokens or a number; what the columns hold is said by their names.
     `data` is a path, a folder, a pattern, a table (pyarrow, pandas, polars, anything with
     `__arrow_c_stream__`) or a dictionary of columns. Options: those of `ReadOptions` (which columns mean
-    what), `loss`, `level`, `prior`, `threads`, `memory`, `format`, `progress`.
+    what), `loss` (None: the one that is usual for the kind of prediction), `level`, `prior`, `threads`,
+    `memory`, `format`, `progress`.
 
     Errors: DataError where the data cannot be used, UsageError where an option cannot.
 
     >>> report = evaluate({"label": ["a", "b", "a"], "p_a": [0.9, 0.2, 0.8], "p_b": [0.1, 0.8, 0.2]})
     >>> round(report.results.models[0].loss.value, 4)
     0.1839
+    >>> evaluate({"label": [1.0, 2.5], "mean": [1.1, 2.0], "std": [0.5, 0.5]}).results.loss_title
+    'log loss (Gaussian density)'
     """
     return select({name or _name_of(data, "model"): data}, **options)
 
@@ -107,9 +111,11 @@ def select(
     """Compare the predictions of several models on the same rows, and choose one.
 
     `models` maps names to data (see `evaluate`), or lists paths named by their file names; with `columns`,
-    each of these columns of the one table is a model's probability of the class `positive`. Rows are paired
-    by row id where there is one. `rule` is "best", "one-se" or "mcs"; `complexity` names the models from
-    simplest to most complex; `baseline` names the model that the chosen one must not be worse than.
+    each of these columns of the one table is a model's probability of the class `positive`, or with `kind`
+    "point" its prediction of a number. Rows are paired by row id where there is one. `rule` is "best",
+    "one-se" or "mcs"; `complexity` names the models from simplest to most complex; `baseline` names the model
+    that the chosen one must not be worse than. Models of different kinds of prediction about a number need a
+    `loss` that all of them allow, such as "crps".
 
     Errors: DataError, UsageError.
 

@@ -75,8 +75,8 @@ def evaluate(file: tuple[str, ...], **options: Any) -> None:
     """Evaluate one model: loss with standard error, calibration, tails, classes, groups.
 
     FILE is a Parquet, Arrow, CSV, TSV, JSON Lines or NPZ file, a folder of files or a pattern; several are
-    read as one. The prediction columns are p_<class>, z_<class> (logits) or a list column; see the
-    documentation.
+    read as one. The prediction columns are p_<class>, z_<class> (logits) or a list column; about a
+    number mean and std, q_<level>, samples or point. See the documentation.
     """
     from crossent.api import named
 
