@@ -145,7 +145,8 @@ LAYERS: dict[str, set[str]] = {
     "crossent": {"api", "information", "evaluation", "functional", "imbalance", "advice"},
     "cli_options": {"api"},
     "cli_output": {"api", "report"},
-    "cli": {"api", "cli_options", "cli_output", "crossent"},
+    "cli_advise": {"advice"},
+    "cli": {"api", "cli_advise", "cli_options", "cli_output", "crossent"},
 }
 """Part → the parts below it. It may use those, whatever they may use, and `errors`; the command line only the
 parts named. `crossent` is the package itself, that is, the public names."""

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crossent.advice import Advice, advise
     from crossent.api import Report, evaluate, merge, read, select
     from crossent.errors import CrossentError, DataError, MergeError, MissingExtra, UsageError
     from crossent.evaluation import Evaluation
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "crossent.advice": ("Advice", "advise"),
     "crossent.api": ("Report", "evaluate", "merge", "read", "select"),
     "crossent.errors": ("CrossentError", "DataError", "MergeError", "MissingExtra", "UsageError"),
     "crossent.evaluation": ("Evaluation",),
@@ -60,9 +62,12 @@ _HOMES = {
         "perplexity",
     ),
 }
+_PARTS = ("boosting", "imbalance", "losses", "sampling")
+"""Modules that are reached as attributes too: `crossent.losses.get(...)`."""
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Advice",
     "CrossentError",
     "DataError",
     "Evaluation",
@@ -71,6 +76,7 @@ __all__ = [
     "Report",
     "UsageError",
     "__version__",
+    "advise",
     "conditional_entropy",
     "cross_entropy",
     "entropy",
@@ -93,6 +99,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PARTS:
+        return import_module(f"crossent.{name}")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'crossent' has no attribute {name!r}")
     value = getattr(import_module(_HOME_OF[name]), name)

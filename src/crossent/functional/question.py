@@ -147,12 +147,10 @@ def original_rows(counted: Mask | None) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        if error.row is None or counted is None:
-            raise
-        row = int(np.flatnonzero(counted)[error.row])
-        raise DataError(
-            error.slug, error.problem, row=row, column=error.column, value=error.value, cure=error.cure
-        ) from None
+        if error.row is not None and counted is not None:
+            error.row = int(np.flatnonzero(counted)[error.row])
+            error.args = (error.text(),)
+        raise
 
 
 def _with_parameters(loss: losses.Loss, parameters: dict[str, Any]) -> losses.Loss:
