@@ -2,8 +2,8 @@
 
 Neither library is imported: they call what is made here with arrays, or with an array and their data set,
 and get arrays back. The predictions of a booster are raw scores, any real numbers: the log-odds of the second
-of two classes (N,), logits (N, K), a number or the logarithm of a rate (N,), or mean and logarithm of the
-standard deviation (N, 2).
+of two classes (N,), logits (N, K), a number or the logarithm of a rate (N,), quantiles (N, Q), or mean and
+logarithm of the standard deviation (N, 2).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossent import losses
-from crossent.errors import CrossentError, DataError, UsageError
+from crossent.errors import DataError, UsageError
 from crossent.exact import exact_mean
 from crossent.losses.contract import Floats, Loss, Target, dimensions
 
 Library = Literal["xgboost", "lightgbm"]
 
-RAW_KINDS = ("logits", "point", "log_rate", "mean_log_std")
+RAW_KINDS = ("logits", "point", "log_rate", "mean_log_std", "quantiles")
 """Kinds whose entries may be any real numbers, as the sums of trees are."""
 HESSIAN_FLOOR = 1e-16
 """XGBoost's own. LightGBM has none; to a sum of second derivatives that leaves may have, it adds nothing."""
@@ -47,9 +47,10 @@ def objective(
         what `kind` says.
     library : whose conventions hold, see `hessian_scale`.
     kind : what the raw score is, of `RAW_KINDS`; without it the first that the loss has.
-    hessian_floor : smaller second derivatives, negative ones too, count as this; 1e-16 unless given. A loss
-        that is not convex (focal) needs one that is not tiny against its usual curvature, or leaves make
-        steps that are too long. 1 makes plain gradient steps, also for losses without second derivative.
+    hessian_floor : smaller second derivatives, negative ones too, count as this. Unless given it is 1e-16 for
+        convex losses, and losses that are not convex (focal) are refused: a floor that is tiny against their
+        usual curvature makes steps that are too long. 1 makes plain gradient steps, also for losses without
+        second derivative.
     hessian_scale : of losses of three or more logits the second derivatives are multiplied by this before the
         floor: the diagonal alone understates the curvature of a softmax. Unless given it is what the
         library does, 2 in XGBoost and K / (K − 1) in LightGBM; 1 is the plain diagonal.
@@ -59,8 +60,8 @@ def objective(
     starts at 0 in both libraries. Give XGBoost the same `base_score`, LightGBM an `init_score` or
     `boost_from_average=False`.
 
-    Raises `UsageError` (not-twice-differentiable, unknown-loss, unknown-kind, bad-option), and when called
-    what the loss raises and `DataError` (shape-mismatch, label-type).
+    Raises `UsageError` (not-twice-differentiable, not-convex, unknown-loss, unknown-kind, bad-option), and
+    when called what the loss raises and `DataError` (shape-mismatch, label-type).
 
     >>> import numpy as np
     >>> gradient, hessian = objective("log_loss", library="xgboost")(np.array([1, 0]), np.array([0.0, 0.0]))
@@ -73,7 +74,7 @@ def objective(
     _check_library(library)
     known = losses.get(loss) if isinstance(loss, str) else loss
     kind = _raw_kind(known, kind)
-    _check_derivatives(known, kind, second=hessian_floor is None)
+    _check_derivatives(known, kind, floored=hessian_floor is not None)
     return Objective(known, library, kind, hessian_floor, hessian_scale)
 
 
@@ -248,14 +249,20 @@ def _check_library(library: str) -> None:
         raise UsageError("bad-option", f"library is {library!r}", cure='use "xgboost" or "lightgbm"')
 
 
-def _check_derivatives(loss: Loss, kind: str, second: bool) -> None:
-    """Ask for both derivatives of no rows."""
-    shape = (0,) if dimensions(kind) == 1 else (0, 2)
-    target = np.zeros(shape if loss.target in ("indicators", "distribution") else 0, np.int64)
+def _check_derivatives(loss: Loss, kind: str, floored: bool) -> None:
+    """Ask the loss, or a stand-in with parameters for two columns, for its derivatives at some raw scores."""
+    raw = np.linspace(-30.0, 30.0, 121)
+    if dimensions(kind) == 1:
+        prediction: Floats = raw
+    else:
+        prediction = np.column_stack([np.zeros(raw.size), raw])
+    shape = prediction.shape if loss.target in ("indicators", "distribution") else raw.size
+    stand_in = loss.example(2)
     try:
-        loss.gradient(target, np.zeros(shape), kind)
-        if second:
-            loss.hessian_diagonal(target, np.zeros(shape), kind)
+        stand_in.gradient(np.ones(shape, np.int64), prediction, kind)
+        if floored:
+            return
+        second = stand_in.hessian_diagonal(np.ones(shape, np.int64), prediction, kind)
     except NotImplementedError as error:
         raise UsageError(
             "not-twice-differentiable",
@@ -263,6 +270,9 @@ def _check_derivatives(loss: Loss, kind: str, second: bool) -> None:
             cure="train with another loss and give this one as the metric; a loss with a gradient also takes "
             "hessian_floor=1 for plain gradient steps",
         ) from None
-    except CrossentError:
-        # parameters for another number of classes than two: the call itself will say
-        return
+    if second.min() < 0.0:
+        raise UsageError(
+            "not-convex",
+            f"the second derivative of {loss.title} is negative for some scores, down to {second.min():.2g}",
+            cure="say what it counts as, such as hessian_floor=0.05; far smaller ones make steps too long",
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import lightgbm as lgb
@@ -204,6 +205,19 @@ def test_a_density_with_two_outputs_trains(defaults: Any) -> None:
         np.testing.assert_allclose(raw[mine][0], [y[mine].mean(), np.log(y[mine].std())], atol=1e-3)
 
 
+def test_quantiles_train_with_gradient_steps(defaults: Any) -> None:
+    x = defaults[0]
+    student, y = x[:, [2]], x[:, 1] / 1e4
+    pinball = replace(losses.get("pinball"), levels=(0.1, 0.9))
+    data = xgb.DMatrix(student, label=y)
+    params = {**XGB, "num_class": 2, "base_score": 0.0, "reg_lambda": 0.0, "eta": 0.5}
+    made = objective(pinball, library="xgboost", hessian_floor=1.0)
+    raw = xgb.train(params, data, 300, obj=made).predict(data, output_margin=True)
+    for s in (0, 1):
+        mine = x[:, 2] == s
+        np.testing.assert_allclose(raw[mine][0], np.quantile(y[mine], [0.1, 0.9]), atol=0.02)
+
+
 def test_each_label_of_several_has_its_own_trees(defaults: Any) -> None:
     x, y = defaults
     indicators = np.column_stack([y, x[:, 2]])
@@ -267,13 +281,27 @@ def test_libraries_enlarge_the_diagonal_of_three_classes(library: Any, factor: f
 
 def test_second_derivatives_have_a_floor() -> None:
     """Saturated rows of log loss, and rows where focal loss bends the other way."""
-    y, z = np.array([1, 1]), np.array([800.0, -3.0])
-    assert objective(library="xgboost")(y, z)[1][0] == 1e-16
-    bent = objective("focal", library="xgboost", hessian_floor=-np.inf)(y, np.array([-3.0, 0.0]))[1]
+    y, z = np.array([1, 1]), np.array([-3.0, 0.0])
+    assert objective(library="xgboost")(y, np.array([800.0, -3.0]))[1][0] == 1e-16
+    bent = objective("focal", library="xgboost", hessian_floor=-np.inf)(y, z)[1]
     assert bent[0] < 0 < bent[1]
-    assert objective("focal", library="xgboost")(y, np.array([-3.0, 0.0]))[1].tolist() == [1e-16, bent[1]]
-    weighted = objective("focal", library="lightgbm", hessian_floor=0.05)
-    assert weighted(y, np.array([-3.0, 0.0]), np.array([2.0, 0.0]))[1].tolist() == [0.1, 0.0]
+    floored = objective("focal", library="lightgbm", hessian_floor=0.05)
+    assert floored(y, z)[1].tolist() == [0.05, bent[1]]
+    assert floored(y, z, np.array([2.0, 0.0]))[1].tolist() == [0.1, 0.0]
+
+
+@pytest.mark.parametrize("name", ["focal", "brier", "generalised_cross_entropy", "asymmetric"])
+def test_a_loss_that_is_not_convex_needs_a_floor(name: str) -> None:
+    with pytest.raises(UsageError, match="not-convex"):
+        objective(name, library="xgboost")
+    assert objective(name, library="xgboost", hessian_floor=0.05).hessian_floor == 0.05
+
+
+@pytest.mark.parametrize(
+    "name", ["log_loss", "poly1", "logit_adjusted", "sigmoid_log_loss", "squared_error", "poisson_nll"]
+)
+def test_convex_losses_need_none(name: str) -> None:
+    assert objective(name, library="lightgbm").hessian_floor is None
 
 
 def test_rows_of_weight_0_do_not_count() -> None:
