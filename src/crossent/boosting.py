@@ -105,7 +105,7 @@ class Objective:
     """Made by `objective`; called by a library, it returns gradient and Hessian in the raw score's shape."""
 
     loss: Loss
-    library: Library
+    booster: Library
     kind: str
     hessian_floor: float | None
     hessian_scale: float | None
@@ -130,7 +130,7 @@ class Objective:
             return 1.0
         if self.hessian_scale is not None:
             return self.hessian_scale
-        return 2.0 if self.library == "xgboost" else classes / (classes - 1)
+        return 2.0 if self.booster == "xgboost" else classes / (classes - 1)
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Metric:
     """Made by `metric`; called by a library, it returns what that library expects of a metric."""
 
     loss: Loss
-    library: Library
+    booster: Library
     kind: str
 
     @property
@@ -150,7 +150,7 @@ class Metric:
         labels, raw, weights = _given(first, second, sample_weight)
         rows = _rows(self.loss, labels, raw, self.kind)
         mean = exact_mean(self.loss.value(rows.target, rows.prediction, self.kind), weights)
-        if self.library == "lightgbm":
+        if self.booster == "lightgbm":
             return self.loss.name, mean, self.loss.higher_is_better
         return (self.loss.name, mean) if _is_data_set(second) else mean
 
