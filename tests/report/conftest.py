@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from crossent import select
 from crossent.results import (
     Comparison,
     DataRecord,
@@ -35,6 +37,7 @@ from crossent.statistics.confidence_set import ConfidenceSet
 from crossent.statistics.estimates import Estimate
 from crossent.statistics.paired import Difference
 
+DIABETES = Path(__file__).parents[1] / "data" / "diabetes"
 INF = math.inf
 NASTY = (
     "<script>alert(1)</script>",
@@ -409,6 +412,12 @@ def nasty_names() -> Results:
     )
 
 
+def numbers() -> Results:
+    """Five Gaussian models of the progression of diabetes, and fifty samples a row."""
+    files = [p for p in sorted(DIABETES.glob("*.parquet")) if p.stem != "gbdt_quantiles"]
+    return select({path.stem: str(path) for path in files}, loss="crps").results
+
+
 SAMPLES = {
     "flights": flights,
     "single": single,
@@ -416,6 +425,7 @@ SAMPLES = {
     "all_infinite": all_infinite,
     "token_losses": token_losses,
     "nasty_names": nasty_names,
+    "numbers": numbers,
 }
 
 

@@ -23,7 +23,7 @@ QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-PAGES = ("flights", "many_classes", "nasty_names", "all_infinite")
+PAGES = ("flights", "many_classes", "nasty_names", "numbers", "all_infinite")
 Sample = Callable[[str], Results]
 
 
@@ -49,7 +49,7 @@ def opened(browser: Browser, file: Path, *, width: int = 1400, scheme: str = "li
     return page
 
 
-@pytest.mark.parametrize("name", PAGES[:3])
+@pytest.mark.parametrize("name", PAGES[:4])
 def test_no_message_and_no_request(browser: Browser, files: dict[str, Path], name: str) -> None:
     page = browser.new_page()
     messages: list[str] = []
@@ -65,7 +65,7 @@ def test_no_message_and_no_request(browser: Browser, files: dict[str, Path], nam
 
 
 @pytest.mark.parametrize("width", [320, 375, 768, 1400])
-@pytest.mark.parametrize("name", PAGES[:3])
+@pytest.mark.parametrize("name", PAGES[:4])
 def test_the_page_never_scrolls_sideways(
     browser: Browser, files: dict[str, Path], name: str, width: int
 ) -> None:
@@ -78,7 +78,12 @@ def test_the_page_never_scrolls_sideways(
 
 @pytest.mark.parametrize(
     ("name", "scheme", "width"),
-    [("flights", "light", 1400), ("all_infinite", "dark", 375), ("nasty_names", "light", 375)],
+    [
+        ("flights", "light", 1400),
+        ("all_infinite", "dark", 375),
+        ("nasty_names", "light", 375),
+        ("numbers", "dark", 1400),
+    ],
 )
 def test_no_accessibility_violation(
     browser: Browser, files: dict[str, Path], name: str, scheme: str, width: int
