@@ -1,4 +1,4 @@
-"""CRPS and pinball: the definition integrated, scoringrules, scikit-learn, published values, fairness, edges."""
+"""CRPS and pinball: the definition integrated, peers, published values, fairness, the edges."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_nothing_cancels_for_samples_far_from_zero():
 
 
 def test_the_fair_score_does_not_depend_on_the_number_of_samples():
-    """Of draws from a Gaussian its mean is the CRPS of that Gaussian; the plain one's is too high by 1/M√π."""
+    """Of draws from a Gaussian its mean is that Gaussian's CRPS; the plain one's is too high by 1/M√π."""
     rng = np.random.default_rng(11)
     y = rng.normal(size=40_000)
     want = 1 / math.sqrt(math.pi)  # of the standard Gaussian under itself
