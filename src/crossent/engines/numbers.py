@@ -15,8 +15,6 @@ from crossent.engines.figures import Counts, Extremes, figures_of, unusual
 from crossent.errors import DataError
 from crossent.losses import Loss
 
-DENSITIES = ("gaussian_nll",)
-"""Losses that are −∞ where a standard deviation is 0 and the mean is the label."""
 Part = tuple[slice | NDArray[np.bool_], Floats]
 
 
@@ -25,7 +23,7 @@ def score_numbers(
 ) -> Rows:
     """The rows with their loss columns, the first one being the headline, and the figures of their kind."""
     prediction = np.ascontiguousarray(batch.prediction, np.float64)
-    if batch.kind == "mean_std" and any(loss.name in DENSITIES for loss in scored):
+    if batch.kind == "mean_std" and any(loss.bounds[0] == -np.inf for loss in scored):
         _no_infinite_density(batch, y, prediction)
     columns: dict[str, Floats] = {}
     counts: Counts = {}
@@ -72,6 +70,7 @@ def _add(counts: Counts, extremes: Extremes, more: Counts, wider: Extremes) -> N
 
 
 def _no_infinite_density(batch: Batch, y: Floats, prediction: Floats) -> None:
+    """A log loss of densities is −∞ where the standard deviation is 0 and the mean is the label."""
     exact = np.flatnonzero((prediction[:, 1] == 0.0) & (prediction[:, 0] == y))
     if exact.size:
         raise DataError(
