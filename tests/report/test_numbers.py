@@ -227,3 +227,10 @@ def test_notes_say_what_numbers_depend_on() -> None:
     assert "crps-of-samples" not in {n.slug for n in report("samples").results.notes}
     equal = {**COMMON, "samples": np.repeat(MEAN[:, None], 3, axis=1)}
     assert "equal-samples" in {n.slug for n in evaluate(equal).results.notes}
+
+
+def test_the_gate_is_told_once() -> None:
+    result = report("gaussian", "point", loss="crps", baseline="point").results
+    assert result.gate is not None
+    told = [s for b in sections(result)["verdict"].blocks for s in getattr(b, "items", ())]
+    assert told.count(result.gate.sentence) == 1

@@ -17,8 +17,10 @@ def verdict(results: Results) -> Section:
         blocks.append(Sentences(results.statements[:1], "lead"))
     if results.gate:
         blocks.append(Sentences((results.gate.sentence,), "alarm" if results.gate.failed else "list"))
-    if results.statements[1:]:
-        blocks.append(Sentences(results.statements[1:]))
+    shown = results.gate.sentence if results.gate else None
+    others = tuple(sentence for sentence in results.statements[1:] if sentence != shown)
+    if others:
+        blocks.append(Sentences(others))
     blocks.append(Sentences((_basis(results),), "quiet"))
     return Section("Verdict", "verdict", tuple(blocks))
 
