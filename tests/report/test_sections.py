@@ -78,7 +78,9 @@ def test_every_table_is_rectangular_and_names_its_rows(results: Results) -> None
 def test_every_model_is_in_the_leaderboard_with_its_exact_loss(results: Results) -> None:
     table = next(iter(tables(sections(results)["leaderboard"]).values()))
     assert [c.text for c in column(table, "Model")] == [m.name for m in results.models]
-    assert [c.exact for c in column(table, f"{results.loss_title} ± SE")] == [m.loss.value for m in results.models]
+    assert [c.exact for c in column(table, f"{results.loss_title} ± SE")] == [
+        m.loss.value for m in results.models
+    ]
 
 
 def test_leaderboard_of_flights(sample: Sample) -> None:
