@@ -37,7 +37,7 @@ bench: $(VENV)/.dev  ## every benchmark; results go to benchmarks/results
 		echo "== $$script"; $(BIN)/python $$script; done
 
 clean:  ## remove the environment, caches and everything built
-	rm -rf $(VENV) docs/_build build dist $(PAGE) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(filter-out docs/losses/index.md,$(wildcard docs/losses/*.md)) docs/_build build dist $(PAGE) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests benchmarks examples docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:

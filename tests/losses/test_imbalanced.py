@@ -264,10 +264,10 @@ def test_margins_at_logits_so_large_that_scaling_them_overflows():
 def test_no_rows_one_class_a_million_classes(loss):
     assert loss.value(np.empty(0, np.int64), np.empty((0, 3)), "logits").shape == (0,)
     for classes in (1, 1_000_000):
-        field = "weights" if isinstance(loss, WeightedLogLoss) else "counts"
+        field = "factors" if isinstance(loss, WeightedLogLoss) else "counts"
         mine = type(loss)(**{field: np.full(classes, 5.0)})
         (got,) = mine.value(np.array([0]), np.zeros((1, classes)), "logits")
-        want = math.log(classes) * (5.0 if field == "weights" else 1.0)
+        want = math.log(classes) * (5.0 if field == "factors" else 1.0)
         if isinstance(loss, LDAM):
             want = math.log1p((classes - 1) * math.exp(15.0))
         assert got == pytest.approx(want, rel=1e-12, abs=1e-15)
@@ -279,7 +279,7 @@ def test_no_rows_one_class_a_million_classes(loss):
 @pytest.mark.parametrize(
     ("loss", "field"),
     [
-        (WeightedLogLoss(), "weights"),
+        (WeightedLogLoss(), "factors"),
         (ClassBalanced(), "counts"),
         (LogitAdjusted(), "counts"),
         (LDAM(), "counts"),
@@ -312,8 +312,8 @@ def test_a_class_that_never_occurs_is_named(kind):
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
-        (WeightedLogLoss, {"weights": (1.0, -1.0)}),
-        (WeightedLogLoss, {"weights": (0.0, 0.0)}),
+        (WeightedLogLoss, {"factors": (1.0, -1.0)}),
+        (WeightedLogLoss, {"factors": (0.0, 0.0)}),
         (ClassBalanced, {"counts": (1.0, math.nan)}),
         (ClassBalanced, {"beta": 1.0}),
         (ClassBalanced, {"beta": -0.1}),

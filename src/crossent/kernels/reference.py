@@ -241,13 +241,18 @@ def brier_from_logits(labels: Codes, z: Reals) -> Floats:
     return out
 
 
+def row_sums(x: Reals) -> Floats:
+    """(N,) sum of each row, in an order that depends on K only."""
+    out = np.zeros(len(x))
+    if x.shape[1]:
+        for block in blocks(x):
+            out[block.rows] = block.total(block.x)
+    return out
+
+
 def row_sum_and_extremes(p: Reals) -> tuple[Floats, float, float]:
     """(N,) sum of each row, and the smallest and largest entry of all (nan if any is nan; needs a row)."""
-    low, high = float(p.min()), float(p.max())
-    out = np.empty(len(p))
-    for block in blocks(p):
-        out[block.rows] = block.total(block.x)
-    return out, low, high
+    return row_sums(p), float(p.min()), float(p.max())
 
 
 def _first(found: NDArray[np.bool_]) -> Codes:

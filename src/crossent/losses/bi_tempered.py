@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from crossent import kernels
-from crossent.losses.categorical import row_sums, sums_of_others
+from crossent.losses.categorical import sums_of_others
 from crossent.losses.contract import Codes, Floats, Loss, check_arguments
 from crossent.losses.label_probability import require_option
 from crossent.losses.registry import register
@@ -70,7 +70,7 @@ class BiTempered(Loss):
         others = power(log_p, 2.0 - self.t1)
         label = divergence_from_one(kernels.take_label(labels, log_p), self.t1)
         others[np.arange(len(labels)), labels] = 0.0
-        return np.asarray(row_sums(others) / (2.0 - self.t1) + label)
+        return np.asarray(kernels.row_sums(others) / (2.0 - self.t1) + label)
 
     def gradient(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
         """By probability p^−t1·(p − y), by log-probability p^(1−t1)·(p − y), by logit q − E·Σq
@@ -99,8 +99,8 @@ class BiTempered(Loss):
             return bend
         top = kernels.top(log_p)[0]
         escort, rest = self._escort(log_p, top)
-        slopes = row_sums(self._slope(labels, log_p, exponent - self.t1))
-        ratio = slopes / row_sums(power(log_p, exponent))
+        slopes = kernels.row_sums(self._slope(labels, log_p, exponent - self.t1))
+        ratio = slopes / kernels.row_sums(power(log_p, exponent))
         n = bend - ratio[:, None] * exponent * power(log_p, 2.0 * exponent - 1.0)
         return np.asarray(n * rest**2 + escort**2 * sums_of_others(n, top))
 
@@ -134,7 +134,7 @@ class BiTempered(Loss):
     def _escort(self, log_p: Floats, top: Codes) -> tuple[Floats, Floats]:
         """(N, K) E = p^t2 / Σ p^t2 and 1 − E."""
         weight = power(log_p, self.t2)
-        total = row_sums(weight)[:, None]
+        total = kernels.row_sums(weight)[:, None]
         return weight / total, sums_of_others(weight, top) / total
 
 

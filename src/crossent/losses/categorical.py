@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 
 from crossent import kernels
-from crossent.kernels.reference import blocks
 from crossent.losses.contract import Codes, Floats, Loss, check_arguments
 from crossent.losses.registry import register
 
@@ -136,7 +135,7 @@ class Brier(Loss):
         if kind == "log_probs":
             return np.asarray(2.0 * p * (p + e))
         top = kernels.top(prediction)[0]
-        n = p * (p + e - row_sums(e * p)[:, None])
+        n = p * (p + e - kernels.row_sums(e * p)[:, None])
         return np.asarray(2.0 * (n * sums_of_others(p, top) ** 2 + p * p * sums_of_others(n, top)))
 
     def _error(self, labels: Codes, prediction: Floats, kind: str) -> tuple[Floats, Floats]:
@@ -190,14 +189,6 @@ def at_label(labels: Codes, prediction: Floats, value: Floats | float) -> Floats
     return out
 
 
-def row_sums(x: Floats) -> Floats:
-    """(N,) sum of each row, in an order that depends on K only."""
-    out = np.empty(len(x))
-    for block in blocks(x):
-        out[block.rows] = block.total(block.x)
-    return out
-
-
 def sums_of_others(x: Floats, top: Codes) -> Floats:
     """(N, K) Σ_{j≠k} x_j, where each row's `top` dominates: for k = top added up, else the sum less x_k.
 
@@ -206,7 +197,7 @@ def sums_of_others(x: Floats, top: Codes) -> Floats:
     rows = np.arange(len(x))
     without = x.copy()
     without[rows, top] = 0.0
-    others = row_sums(without)
+    others = kernels.row_sums(without)
     out = (others + x[rows, top])[:, None] - x
     out[rows, top] = others
     return np.asarray(out)

@@ -52,10 +52,12 @@ class ClassWeighted(Loss):
 class WeightedLogLoss(ClassWeighted):
     """Log loss weighed by class:  −w_label log p_label; range [0, ∞).
 
-    `weights` (K,) are in the order of the prediction's columns. Its expectation under the truth p is least at
-    q_k = w_k p_k / Σ_j w_j p_j: probabilities of a world where class k occurs w_k times as often. Divide by
-    the weights and renormalise to come back. A class of weight 0 counts 0, also where its loss is infinite.
-    A library's weighted mean divides the sum of these by that of the labels' weights.
+    `factors` (K,) are the w_k in the order of the prediction's columns. Its expectation under the truth p is
+    least at q_k = w_k p_k / Σ_j w_j p_j: probabilities of a world where class k occurs w_k times as often.
+    Divide by the weights and renormalise to come back. A class of weight 0 counts 0, also where its loss is
+    infinite.
+    A library's weighted mean divides the sum of these by that of the labels' weights, and so does log loss
+    with `class_weights` in `crossent.loss`.
 
     Kinds: probs, logits, log_probs, label_logprob. Errors: `UsageError` (loss-needs-parameters, bad-option),
     `DataError` (shape-mismatch).
@@ -78,16 +80,16 @@ class WeightedLogLoss(ClassWeighted):
         "weights before reading them as probabilities."
     )
 
-    weights: Table | None = None
+    factors: Table | None = None
 
     def __post_init__(self) -> None:
-        frozen_table(self, "weights", above_zero=False)
+        frozen_table(self, "factors", above_zero=False)
 
     def example(self, classes: int) -> Self:
-        return replace(self, weights=tuple(1.0 + k for k in range(classes)))
+        return replace(self, factors=tuple(1.0 + k for k in range(classes)))
 
     def class_weights(self, classes: int | None = None) -> Floats:
-        return table_for(self, "weights", classes)
+        return table_for(self, "factors", classes)
 
 
 @dataclass(frozen=True)
@@ -227,8 +229,10 @@ class LogitAdjusted(Loss):
         z = np.asarray(prediction, np.float64)
         if kind == "probs":
             with np.errstate(divide="ignore"):
-                z = np.log(np.maximum(z, 0.0))
-        return z + shift
+                return np.log(np.maximum(z, 0.0)) + shift
+        # the largest is taken off first: added to logits of 1e4, the shift would lose four digits
+        top = kernels.top(z)[1]
+        return z - np.where(np.isfinite(top), top, 0.0)[:, None] + shift
 
     def _over_probability(self, z: Floats) -> Floats:
         """(N, K) q / p = n^τ / Σ_j p_j n_j^τ of adjusted logits; finite where p is 0."""

@@ -10,13 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from crossent import kernels
 from crossent.errors import DataError
 from crossent.kernels.reference import BLOCK
 from crossent.losses.contract import Floats, Loss, Target, check_arguments
 from crossent.losses.focal import Focusing, check_focus
 from crossent.losses.label_probability import LabelProbability, require_option
 from crossent.losses.registry import register
-from crossent.losses.sides import Sides, row_sums
+from crossent.losses.sides import Sides
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class IndicatorLoss(Loss):
         out = np.empty(len(labels))
         there, absent = self.terms()
         for rows, y, sides in self._parts(labels, prediction, kind):
-            out[rows] = row_sums(_either(y, there.of(sides.there), absent.of(self._shifted(sides))))
+            out[rows] = kernels.row_sums(_either(y, there.of(sides.there), absent.of(self._shifted(sides))))
         return out
 
     def gradient(self, labels: Target, prediction: Floats, kind: str) -> Floats:

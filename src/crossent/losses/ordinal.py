@@ -11,7 +11,7 @@ from crossent import kernels
 from crossent.errors import DataError
 from crossent.losses.contract import Codes, Floats, Loss, check_arguments
 from crossent.losses.registry import register
-from crossent.losses.sides import Sides, row_sums
+from crossent.losses.sides import Sides
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,10 @@ class RankedProbabilityScore(Loss):
     def value(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
         if kind == "cumulative_logits":
             missed, _ = self._missed_of_logits(labels, prediction, kind)
-            return row_sums(missed * missed)
+            return kernels.row_sums(missed * missed)
         _, below, above = self._shares(labels, prediction, kind)
         missed = np.where(_is_below(labels, below), below, above)
-        return row_sums(missed * missed)
+        return kernels.row_sums(missed * missed)
 
     def gradient(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
         """With t the share on the wrong side of split k: by cumulative logit ±2t²(1 − t).
@@ -245,7 +245,7 @@ def _slopes(labels: Codes, anchor: Codes, below: Floats, above: Floats) -> Float
 
 def _less_mean(p: Floats, slope: Floats) -> Floats:
     """The slopes less their mean, precise where their anchor is the class with almost all of p."""
-    return slope - row_sums(p * slope)[:, None]
+    return slope - kernels.row_sums(p * slope)[:, None]
 
 
 def _scores(below: Floats, above: Floats) -> Floats:

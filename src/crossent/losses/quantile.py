@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from crossent import kernels
 from crossent.errors import DataError, UsageError
 from crossent.kernels.reference import blocks
 from crossent.losses.contract import Floats, Loss, Target
@@ -72,7 +73,7 @@ class Pinball(Loss):
         slope = sided_slope(y, quantiles, *self._costs())
         if kind == "quantiles":
             return slope
-        return np.column_stack([row_sums(slope), row_sums(slope * z)])
+        return np.column_stack([kernels.row_sums(slope), kernels.row_sums(slope * z)])
 
     def _costs(self) -> tuple[Floats, Floats]:
         q = np.array(self.levels)
@@ -150,14 +151,6 @@ def sided_slope(y: Floats, x: Floats, below: Floats, above: Floats) -> Floats:
     """(N, K) derivative of `sided_error` by x; 0 at the kink."""
     side = np.sign(x - y[:, None])
     return np.where(side < 0.0, -below, np.where(side > 0.0, above, 0.0))
-
-
-def row_sums(x: Floats) -> Floats:
-    """(N,) sums, in an order that depends on the number of columns only."""
-    out = np.empty(len(x))
-    for block in blocks(x):
-        out[block.rows] = block.total(block.x)
-    return out
 
 
 register(Pinball())

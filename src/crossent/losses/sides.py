@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crossent.kernels.reference import blocks
 from crossent.losses.contract import Floats
 from crossent.losses.label_probability import LabelProbability
 
@@ -45,12 +44,3 @@ class Sides:
             LabelProbability(np.where(above, log_large, log_small), p, rest),
             LabelProbability(np.where(above, log_small, log_large), rest, p),
         )
-
-
-def row_sums(x: Floats) -> Floats:
-    """(N,) sums of rows, in an order that depends on their length only."""
-    out = np.zeros(len(x))
-    if x.shape[1]:
-        for block in blocks(x):
-            out[block.rows] = block.total(block.x)
-    return out

@@ -10,7 +10,7 @@ import numpy as np
 from crossent import kernels
 from crossent.errors import DataError
 from crossent.kernels.reference import Reals, blocks
-from crossent.losses.categorical import row_sums, softmax_variance
+from crossent.losses.categorical import softmax_variance
 from crossent.losses.contract import Codes, Floats, Loss, check_arguments
 from crossent.losses.label_probability import require_option
 from crossent.losses.registry import register
@@ -63,7 +63,9 @@ class SoftCrossEntropy(Loss):
         if kind == "log_probs":
             return shortfall(y, prediction, np.zeros(len(y)))
         top, largest, _ = kernels.top(prediction)
-        return shortfall(y, prediction, largest) + row_sums(y) * kernels.log_loss_from_logits(top, prediction)
+        return shortfall(y, prediction, largest) + kernels.row_sums(y) * kernels.log_loss_from_logits(
+            top, prediction
+        )
 
     def gradient(self, target: Floats, prediction: Floats, kind: str) -> Floats:
         """By probability −y/q, by log-probability −y, by logit (Σ y)·p − y."""
@@ -78,7 +80,7 @@ class SoftCrossEntropy(Loss):
         check_arguments(self, target, prediction, kind)
         y = masses(target)
         if kind == "logits":
-            return row_sums(y)[:, None] * softmax_variance(prediction)
+            return kernels.row_sums(y)[:, None] * softmax_variance(prediction)
         return over(over(y, prediction), prediction) if kind == "probs" else np.zeros(prediction.shape)
 
 
@@ -167,8 +169,8 @@ def softmax_minus_target(target: Floats, z: Reals) -> Floats:
     top, rows = kernels.top(z)[0], np.arange(len(z))
     others = target.copy()
     others[rows, top] = 0.0
-    others[rows, top] = -row_sums(others)
-    return np.asarray(row_sums(target)[:, None] * kernels.softmax_minus_label(top, z) - others)
+    others[rows, top] = -kernels.row_sums(others)
+    return np.asarray(kernels.row_sums(target)[:, None] * kernels.softmax_minus_label(top, z) - others)
 
 
 def over(y: Floats, q: Reals) -> Floats:
