@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from crossent.data.conditions import conditions
 from crossent.data.options import ReadOptions, parse_classes
 from crossent.errors import MergeError, UsageError
 from crossent.evaluation import Evaluation, replacing
@@ -183,8 +184,8 @@ def read_options(**options: Any) -> ReadOptions:
         options["classes"] = parse_classes(options["classes"])
     elif options.get("classes") is not None:
         options["classes"] = tuple(str(name) for name in options["classes"])
-    if isinstance(options.get("where"), Mapping):
-        options["where"] = tuple((str(k), str(v)) for k, v in options["where"].items())
+    if "where" in options:
+        options["where"] = conditions(options["where"])
     groups = options.get("groups", ())
     options["groups"] = (groups,) if isinstance(groups, str) else tuple(groups)
     if options.get("positive") is not None:
@@ -257,5 +258,5 @@ def _text(value: object) -> str:
     """An option's value as it is written on the command line; of many names the first and the last."""
     if not isinstance(value, tuple):
         return str(value)
-    words = ["=".join(v) if isinstance(v, tuple) else v for v in value]
+    words = [str(v) for v in value]
     return ",".join(words if len(words) <= 10 else [*words[:3], "…", words[-1]])

@@ -23,18 +23,6 @@ def _group(*options: Decorator) -> Decorator:
     return decorate
 
 
-def _pairs(
-    _: click.Context, parameter: click.Parameter, values: Sequence[str]
-) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    for text in values:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise click.BadParameter(f"{text!r} is not COLUMN=VALUE", param=parameter)
-        pairs.append((name, value))
-    return tuple(pairs)
-
-
 def _names(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str, ...]:
     return () if text is None else tuple(name.strip() for name in text.split(","))
 
@@ -57,10 +45,9 @@ data_options = _group(
     ),
     click.option(
         "--where",
-        metavar="COLUMN=VALUE",
+        metavar="COLUMN[!]=VALUE",
         multiple=True,
-        callback=_pairs,
-        help="Use only these rows. Repeatable.",
+        help="Use only the rows with this value; != leaves them out. Repeatable.",
     ),
     click.option(
         "--unit", metavar="COLUMN", help="Pair by this column (documents, say), where rows do not correspond."

@@ -328,6 +328,7 @@ def data_record(evaluation: Evaluation) -> DataRecord:
         bytes_column=setup.bytes_column,
         total_bytes=float(moments.total("exposure")) if setup.bytes_column else None,
         where=setup.where,
+        where_not=setup.where_not,
         classes=setup.classes,
         class_rows=class_rows,
         dropped=setup.dropped,

@@ -20,14 +20,16 @@ from crossent.accumulators.moments import Moments
 from crossent.accumulators.registry import new_states
 from crossent.engines.passes import State
 from crossent.errors import DataError, MergeError
+from crossent.losses.contract import VALUE_KINDS
 from crossent.results import FileRecord, SourceRecord
 
 FORMAT = "crossent-evaluation"
 VERSION = 2
-"""Format 2 knows predictions about numbers; evaluations without any are written as format 1."""
+"""Format 2 knows predictions about numbers and rows left out by value; without these, format 1 is written."""
+_SINCE_2 = ("levels", "figures", "density", "where_not")
 
-
-_SINCE_2 = ("levels", "figures", "density")
+Pairs = tuple[tuple[str, str], ...]
+"""(column, value)."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +49,24 @@ class Setup:
     group_columns: tuple[str, ...]
     unit_column: str | None
     bytes_column: str | None
-    where: tuple[tuple[str, str], ...]
+    where: Pairs
     dropped: tuple[tuple[str, int], ...]
     sources: tuple[SourceRecord, ...]
     levels: tuple[float, ...] = ()
     """Of the quantiles that the models predict."""
     figures: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """(model, columns that only it has beside its loss); empty where the label is a class or a token."""
+    """(model, columns that only it has beside its loss)."""
+    where_not: Pairs = ()
+    """Values of columns whose rows were left out."""
 
     @property
     def numbers(self) -> bool:
         """Whether the label is a number."""
-        return bool(self.figures)
+        return any(source.kind in VALUE_KINDS for source in self.sources)
 
     def same_question(self, other: Setup) -> bool:
         """Whether two evaluations differ in nothing but the rows they saw."""
-        ignored: dict[str, Any] = {"sources": (), "dropped": (), "where": (), "pairing": ""}
+        ignored: dict[str, Any] = {"sources": (), "dropped": (), "where": (), "where_not": (), "pairing": ""}
         return replace(self, **ignored) == replace(other, **ignored)
 
 
@@ -94,11 +98,12 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """The evaluation as plain data."""
+        setup, spec = _plain(self.setup), _plain(self.spec)
         return {
             "format": FORMAT,
-            "version": VERSION if self.setup.numbers else 1,
-            "setup": _plain(self.setup),
-            "spec": _plain(self.spec),
+            "version": 1 if {*setup, *spec}.isdisjoint(_SINCE_2) else VERSION,
+            "setup": setup,
+            "spec": spec,
             "models": {
                 name: {key: {"version": a.version, "state": a.state()} for key, a in accumulators.items()}
                 for name, accumulators in self.state.models.items()
@@ -184,7 +189,7 @@ class Evaluation:
         return replace(total, setup=_merged_setup(self.setup, other.setup))
 
     def _check_disjoint(self, other: Evaluation) -> None:
-        if _disjoint(self.setup.where, other.setup.where):
+        if _disjoint(self.setup, other.setup):
             return
         mine = {(s.model, f.digest): f.path for s in self.setup.sources for f in s.files}
         for source in other.setup.sources:
@@ -197,12 +202,28 @@ class Evaluation:
                     )
 
 
-def _disjoint(one: tuple[tuple[str, str], ...], two: tuple[tuple[str, str], ...]) -> bool:
-    """Whether two conditions exclude each other: no value of some column in both."""
-    columns = {column for column, _ in one} & {column for column, _ in two}
-    return any(
-        not {v for c, v in one if c == column} & {v for c, v in two if c == column} for column in columns
-    )
+def _values(pairs: Pairs, column: str) -> set[str]:
+    return {value for name, value in pairs if name == column}
+
+
+def _columns(pairs: Pairs) -> set[str]:
+    return {column for column, _ in pairs}
+
+
+def _disjoint(one: Setup, two: Setup) -> bool:
+    """Whether the conditions of two evaluations exclude each other: no value of some column in both."""
+    for column in _columns(one.where) | _columns(two.where):
+        mine, theirs = _values(one.where, column), _values(two.where, column)
+        shared = mine & theirs if mine and theirs else mine | theirs
+        if not shared - _values(one.where_not, column) - _values(two.where_not, column):
+            return True
+    return False
+
+
+def _without(setup: Setup, column: str, value: str) -> bool:
+    """Whether an evaluation's conditions say that it has no row of that value."""
+    chosen = _values(setup.where, column)
+    return (column, value) in setup.where_not or (bool(chosen) and value not in chosen)
 
 
 def _merged_setup(one: Setup, two: Setup) -> Setup:
@@ -214,10 +235,19 @@ def _merged_setup(one: Setup, two: Setup) -> Setup:
     for model, count in two.dropped:
         dropped[model] = dropped.get(model, 0) + count
     # a column that only one part was chosen by says nothing of the rows of both
-    columns = {column for column, _ in one.where} & {column for column, _ in two.where}
+    columns = _columns(one.where) & _columns(two.where)
     where = tuple(sorted(pair for pair in {*one.where, *two.where} if pair[0] in columns))
+    left_out = {*one.where_not, *two.where_not}
+    where_not = tuple(sorted(pair for pair in left_out if _without(one, *pair) and _without(two, *pair)))
     pairing = one.pairing if one.pairing == two.pairing else "row id"
-    return replace(one, sources=tuple(sources), dropped=tuple(dropped.items()), where=where, pairing=pairing)
+    return replace(
+        one,
+        sources=tuple(sources),
+        dropped=tuple(dropped.items()),
+        where=where,
+        where_not=where_not,
+        pairing=pairing,
+    )
 
 
 def _plain(record: Setup | Spec) -> dict[str, Any]:

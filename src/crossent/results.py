@@ -77,6 +77,8 @@ class DataRecord:
     """Sum of that column."""
     where: tuple[tuple[str, str], ...]
     """(column, value): only rows with these values were read."""
+    where_not: tuple[tuple[str, str], ...]
+    """(column, value): rows with these values were left out."""
     classes: tuple[str, ...] | None
     """None where only the log-probability of the label is known, or the label is a number."""
     class_rows: tuple[int, ...] | None

@@ -69,6 +69,8 @@ def test_options_change_the_number_they_should(models: Files, run: Run) -> None:
     north = {name: values[::2] for name, values in ONE.items()}
     chosen = run("evaluate", "one.csv", "--json", "--where", "region=north").model("one")
     assert chosen["loss"]["value"] == pytest.approx(mean_log_loss(north), rel=1e-14)
+    left_out = run("evaluate", "one.csv", "--json", "--where", "region!=south").model("one")
+    assert left_out["loss"] == chosen["loss"]
     prior = run("evaluate", "one.csv", "--json", "--prior", "a=0.5,b=0.25,c=0.25").model("one")
     assert "given prior" in [s["reference"] for s in prior["skill"]]
     brier = run("evaluate", "one.csv", "--json", "--loss", "brier")

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from crossent.data.conditions import Condition
 from crossent.data.facts import UNKNOWN, Classes, facts_of, other_class
 from crossent.data.labels import MISSING
 from crossent.data.layout import Layout
@@ -257,8 +258,8 @@ def test_the_other_class(labels, positive, other, encoded):
 def test_the_other_class_is_looked_for_in_the_rows_that_count():
     one = source({"y": ["a", "b", "c"], "s": ["x", "x", "y"]}, {"y": ["d"], "s": ["y"]})
     assert other_class("a", one, "y", ()) == "b"
-    assert other_class("a", one, "y", (("s", "y"),)) == "c"
-    assert other_class("c", one, "y", (("s", "y"),)) == "d"
-    assert other_class("a", one, "y", (("y", "d"), ("s", "y"))) == "d"
-    assert other_class("a", one, "y", (("s", "z"),)) == "not a"
+    assert other_class("a", one, "y", (Condition("s", "y"),)) == "c"
+    assert other_class("c", one, "y", (Condition("s", "y"),)) == "d"
+    assert other_class("a", one, "y", (Condition("y", "d"), Condition("s", "y"))) == "d"
+    assert other_class("a", one, "y", (Condition("s", "z"),)) == "not a"
     assert [asked for asked, _, _ in one.asked] == [["y"], ["y", "s"], ["y", "s"], ["y", "s"], ["y", "s"]]

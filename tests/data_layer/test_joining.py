@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crossent.data.conditions import Condition
 from crossent.data.identity import keys_of
 from crossent.data.joining import (
     check_unique,
@@ -131,9 +132,9 @@ def test_the_first_repeat_is_the_place_of_the_error(tmp_path):
 def test_repeats_in_rows_that_do_not_count(tmp_path, memory):
     ids = [1, 2, 2, 3, 1]
     one = source(table(ids, fold=["x", "x", "y", "y", "y"]))
-    (made,) = models(one, where=(("fold", "x"),))
-    check_unique(made, (("fold", "x"),), tmp_path, memory)
-    check_unique(made, (("fold", "y"),), tmp_path, memory)
+    (made,) = models(one, where=(Condition("fold", "x"),))
+    check_unique(made, (Condition("fold", "x"),), tmp_path, memory)
+    check_unique(made, (Condition("fold", "y"),), tmp_path, memory)
     assert fault(lambda: check_unique(made, (), tmp_path, memory)).row == 2
     columns, _, _ = one.asked[0]
     assert columns == ["id", "fold"], "predictions are not read for this"
@@ -168,7 +169,7 @@ def test_no_common_row(tmp_path, memory):
 
 
 def test_common_rows_of_several_files_and_conditions(tmp_path):
-    where = (("fold", "x"),)
+    where = (Condition("fold", "x"),)
     one = source(table([1, 2], fold=["x", "y"]), table([3, 4, 5], fold=["x"] * 3), name="a")
     other = source(table([5, 4, 2, 1], fold=["x", "y", "x", "x"]), name="b")
     made = models(one, other, where=where)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from crossent.data.conditions import Condition
 from crossent.data.layout import understand
 from crossent.data.naming import LIST_NAMES, PREFIXES, SCALAR_NAMES
 from crossent.data.options import ID_NAMES, LABEL_NAMES, ReadOptions
@@ -202,7 +203,7 @@ def test_a_named_column_that_is_not_there(option):
 
 
 @pytest.mark.parametrize(
-    "option", [{"groups": ("label", "nope")}, {"where": (("label", "1"), ("nope", "1"))}]
+    "option", [{"groups": ("label", "nope")}, {"where": (Condition("label", "1"), Condition("nope", "1"))}]
 )
 def test_one_of_several_named_columns_is_not_there(option):
     assert fault(lambda: understood("label", "p_a", "p_b", **option)).column == "nope"
@@ -226,7 +227,7 @@ NESTED = {
 @pytest.mark.parametrize("type_", NESTED.values(), ids=NESTED)
 @pytest.mark.parametrize("option", ["label", "id", "weight", "cluster", "bytes", "groups", "where"])
 def test_a_nested_column_has_no_role(type_, option):
-    value = {"groups": ("n",), "where": (("n", "1"),)}.get(option, "n")
+    value = {"groups": ("n",), "where": (Condition("n", "1"),)}.get(option, "n")
     error = fault(lambda: understood("label", "p_a", "p_b", types={"n": type_}, **{option: value}))
     assert (error.slug, error.file, error.column) == ("nested-column", "m", "n")
     assert str(type_) in error.problem
@@ -256,7 +257,8 @@ def test_no_label():
 def test_columns_to_read_are_named_once():
     layout = understood(
         "g", "w", "label", "p_b", "p_a", "row_id", "d", "other",
-        weight="w", cluster="d", groups=("g", "d", "label"), where=(("g", "1"), ("row_id", "2")),
+        weight="w", cluster="d", groups=("g", "d", "label"),
+        where=(Condition("g", "1"), Condition("row_id", "2")),
     )  # fmt: skip
     assert layout.columns == ("row_id", "label", "w", "d", "g", "p_b", "p_a")
     assert layout.ignored == ("other",)

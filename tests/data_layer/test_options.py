@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crossent.data.conditions import Condition, conditions, parse_condition
 from crossent.data.options import MOST_CLASSES, ReadOptions, parse_classes
 from crossent.errors import UsageError
 
@@ -66,7 +67,7 @@ def test_unit_and_another_cluster():
 
 def test_columns_of_the_options_in_a_fixed_order():
     options = ReadOptions(
-        where=(("split", "test"), ("w", "1"), ("split", "x")),
+        where=(Condition("split", "test"), Condition("w", "1"), Condition("split", "x", "!=")),
         bytes="b", groups=("g", "h", "c"), cluster="c", weight="w", label="y", id="i", prob="p",
     )  # fmt: skip
     assert options.row_columns() == ("w", "c", "g", "h", "b", "split")
@@ -79,6 +80,41 @@ def test_options_are_values():
     with pytest.raises(dataclasses.FrozenInstanceError):
         options.floor = None
     assert options.described() == {"groups": ("a",), "floor": 0.1}
+
+
+# --- conditions -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "condition"),
+    [
+        ("split=test", ("split", "test", "=")),
+        ("label!=255", ("label", "255", "!=")),
+        ("a=b!=c", ("a", "b!=c", "=")),
+        ("a!=b=c", ("a", "b=c", "!=")),
+        ("a=", ("a", "", "=")),
+        ("a!!=b", ("a!", "b", "!=")),
+        (" a = b ", (" a ", " b ", "=")),
+    ],
+)
+def test_a_condition_is_what_it_says(text, condition):
+    assert parse_condition(text) == condition
+    assert str(parse_condition(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "a", "=1", "!=1", "a!1"])
+def test_texts_that_are_no_condition(text):
+    error = fault(lambda: parse_condition(text), UsageError)
+    assert error.slug == "bad-option"
+    assert repr(text) in error.problem
+
+
+def test_conditions_in_every_form():
+    one, two = Condition("fold", "1"), Condition("label", "255", "!=")
+    assert conditions({"fold": 1}) == conditions("fold=1") == conditions([("fold", "1")]) == (one,)
+    assert conditions(["fold=1", "label!=255"]) == conditions([one, two]) == (one, two)
+    assert conditions({}) == conditions(()) == ()
+    assert [c.excludes for c in (one, two)] == [False, True]
 
 
 # --- names of classes -------------------------------------------------------------------------------------

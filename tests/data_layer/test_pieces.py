@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crossent.data.conditions import Condition, parse_condition
 from crossent.data.labels import MISSING
 from crossent.data.layout import understand
 from crossent.data.options import ReadOptions
@@ -100,25 +101,31 @@ CONDITIONS = {
 @pytest.mark.parametrize(("column", "value", "rows"), CONDITIONS.values(), ids=CONDITIONS)
 def test_a_condition(column, value, rows):
     at = np.arange(7, 7 + len(column))
-    part = selected(Chunk(batch_of(pa.table({"c": column, "at": at})), "f", 7), [("c", value)])
-    assert [r - 7 for r in part.table.column("at").to_pylist()] == rows
-    assert_true_rows(part)
+    chunk = Chunk(batch_of(pa.table({"c": column, "at": at})), "f", 7)
+    others = [row for row in range(len(column)) if row not in rows]
+    for sign, wanted in (("=", rows), ("!=", others)):
+        part = selected(chunk, [Condition("c", value, sign)])
+        assert [r - 7 for r in part.table.column("at").to_pylist()] == wanted
+        assert_true_rows(part)
 
 
 def test_conditions_hold_together():
     table = pa.table({"a": [1, 1, 2, 2, 1], "b": ["x", "y", "x", "y", "x"], "at": [5, 6, 7, 8, 9]})
     chunk = Chunk(batch_of(table), "f", 5)
 
-    def kept(*where: tuple[str, str]) -> list[int]:
-        part = selected(chunk, where)
+    def kept(*where: str) -> list[int]:
+        part = selected(chunk, [parse_condition(text) for text in where])
         assert_true_rows(part)
         return part.table.column("at").to_pylist()
 
     assert kept() == [5, 6, 7, 8, 9]
-    assert kept(("a", "1")) == [5, 6, 9]
-    assert kept(("a", "1"), ("b", "x")) == kept(("b", "x"), ("a", "1")) == [5, 9]
-    assert kept(("a", "1"), ("a", "2")) == []
-    assert kept(("a", "1"), ("a", "1"), ("b", "y")) == [6]
+    assert kept("a=1") == [5, 6, 9]
+    assert kept("a=1", "b=x") == kept("b=x", "a=1") == [5, 9]
+    assert kept("a=1", "a=2") == []
+    assert kept("a=1", "a=1", "b=y") == [6]
+    assert kept("a!=1") == kept("a=2") == [7, 8]
+    assert kept("a!=1", "a!=2") == kept("a=1", "a!=1") == []
+    assert kept("b!=x", "a=1") == [6]
 
 
 # --- streams ----------------------------------------------------------------------------------------------
@@ -132,7 +139,7 @@ def predictions(rows: int, start: int = 0):
 @pytest.mark.parametrize("cuts", [(), (1,), (4, 1, 2)])
 def test_a_stream_holds_the_rows_that_meet_the_conditions(cuts):
     one = source(predictions(10), predictions(7, 10), cuts=cuts)
-    where = (("fold", "2"),)
+    where = (Condition("fold", "2"),)
     layout = understand(one, ReadOptions(where=where, groups=("at",)))
     found = list(pieces(one, layout, where, 5))
     assert all(0 < len(part) <= 5 for part in found), "pieces without rows are passed over"
@@ -168,6 +175,6 @@ def test_no_rows_at_all():
 
     error = fault(lambda: raised(()))
     assert (error.slug, error.file, error.problem) == ("no-rows", "m", "there are no rows")
-    error = fault(lambda: raised((("h", "u"), ("g", "2"))))
-    assert error.problem == "no row has h=u and g=2; g has 1, 2"
+    error = fault(lambda: raised([parse_condition("h=u"), parse_condition("g!=2")]))
+    assert error.problem == "no row has h=u and g!=2; g has 1, 2"
     assert error.cure == "check --where"

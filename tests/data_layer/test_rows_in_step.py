@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossent.data.alignment import Aligned, OrderDiffers, check_same_rows, zipped
+from crossent.data.conditions import Condition
 from crossent.data.facts import Classes, facts_of
 from crossent.data.identity import normalised
 from crossent.data.options import ReadOptions
@@ -41,15 +42,15 @@ def test_rows_left_out_of_each_file():
 
 def test_rows_left_out_and_conditions():
     fold = np.arange(12) % 3
-    (model,) = models(source(table(12, fold=fold), cuts=(5,)), where=(("fold", "1"),))
-    assert stream_rows(model, (("fold", "1"),)) == [("m", i) for i in (1, 4, 7, 10)]
+    (model,) = models(source(table(12, fold=fold), cuts=(5,)), where=(Condition("fold", "1"),))
+    assert stream_rows(model, (Condition("fold", "1"),)) == [("m", i) for i in (1, 4, 7, 10)]
     less = replace(model, left_out={"m": np.array([3, 4, 5, 10])})
-    assert stream_rows(less, (("fold", "1"),)) == [("m", 1), ("m", 7)]
+    assert stream_rows(less, (Condition("fold", "1"),)) == [("m", 1), ("m", 7)]
 
 
 def test_no_row_left():
-    (model,) = models(source(table(5, fold=[0, 0, 1, 1, 1])), where=(("fold", "2"),))
-    assert place(fault(lambda: stream_rows(model, (("fold", "2"),)))) == ("no-rows", "m", None, None)
+    (model,) = models(source(table(5, fold=[0, 0, 1, 1, 1])), where=(Condition("fold", "2"),))
+    assert place(fault(lambda: stream_rows(model, (Condition("fold", "2"),)))) == ("no-rows", "m", None, None)
     everything = replace(model, left_out={"m": np.arange(5)})
     assert fault(lambda: stream_rows(everything)).slug == "no-rows"
     (empty,) = models(source(pa.table(table(5)).slice(0, 0)))
@@ -98,9 +99,9 @@ def test_conditions_are_met_before_rows_are_counted():
     pair = models(
         source(table(12, fold=folds[0]), name="a", cuts=(5,)),
         source(table(6, fold=folds[1]), name="b"),
-        where=(("fold", "0"),),
+        where=(Condition("fold", "0"),),
     )
-    aligned = list(zipped(pair, (("fold", "0"),), 100))
+    aligned = list(zipped(pair, (Condition("fold", "0"),), 100))
     rows = [
         [part.row(i) for a in aligned for part in [a.pieces[k]] for i in range(len(part))] for k in (0, 1)
     ]

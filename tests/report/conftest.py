@@ -210,6 +210,7 @@ def data_record(classes: tuple[str, ...], models: tuple[str, ...]) -> DataRecord
         bytes_column=None,
         total_bytes=None,
         where=(("split", "test"),),
+        where_not=(("label", "unclear"),),
         classes=classes,
         class_rows=(18972, 63637) if len(classes) == 2 else per_class,
         dropped=(),
@@ -397,7 +398,9 @@ def nasty_names() -> Results:
         )
         for m, name in zip(base.models, NASTY, strict=True)
     )
-    data = replace(data_record(NASTY, NASTY), where=((NASTY[0], NASTY[1]),))
+    data = replace(
+        data_record(NASTY, NASTY), where=((NASTY[0], NASTY[1]),), where_not=((NASTY[1], NASTY[0]),)
+    )
     statements = tuple(f"{name} has some loss." for name in NASTY)
     return replace(
         base,

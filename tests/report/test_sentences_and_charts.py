@@ -323,12 +323,14 @@ def test_facts_in_their_order(sample: Sample) -> None:
         ("bytes", "bytes, 1,000,000 in all"),
         ("only rows where", "split = test"),
         ("only rows where", "year = 2013"),
+        ("left out, as asked", "rows where label = unclear"),
         ("left out, as asked", "3 rows of model-a"),
     ]
 
 
 def test_facts_that_are_not_there_are_not_listed(sample: Sample) -> None:
-    bare = record(sample("token_losses"), group_columns=(), where=(), dropped=(), rows=1, pairing="position")
+    nothing = {"group_columns": (), "where": (), "where_not": (), "dropped": ()}
+    bare = record(sample("token_losses"), **nothing, rows=1, pairing="position")
     assert facts(bare) == [("rows", "1"), ("paired by", "position"), ("label column", "label")]
 
 

@@ -78,6 +78,7 @@ DATA = DataRecord(
     bytes_column=None,
     total_bytes=None,
     where=(),
+    where_not=(),
     classes=None,
     class_rows=None,
     dropped=(),

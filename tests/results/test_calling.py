@@ -14,6 +14,7 @@ import pytest
 import crossent
 from crossent import Report, UsageError, evaluate, merge, read, select
 from crossent.api import named, provenance, read_options
+from crossent.data.conditions import Condition
 from crossent.data.options import ReadOptions
 from crossent.runs import RunOptions
 
@@ -117,8 +118,12 @@ READ: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a list of classes": ({"classes": [0, 1, "x"]}, {"classes": ("0", "1", "x")}),
     "classes of a range": ({"classes": range(2)}, {"classes": ("0", "1")}),
     "no classes": ({"classes": None}, {}),
-    "a condition": ({"where": {"split": "test", "fold": 3}}, {"where": (("split", "test"), ("fold", "3"))}),
-    "conditions as pairs": ({"where": (("split", "test"),)}, {"where": (("split", "test"),)}),
+    "a condition": (
+        {"where": {"split": "test", "fold": 3}},
+        {"where": (Condition("split", "test"), Condition("fold", "3"))},
+    ),
+    "conditions as pairs": ({"where": (("split", "test"),)}, {"where": (Condition("split", "test"),)}),
+    "a condition as text": ({"where": "label!=255"}, {"where": (Condition("label", "255", "!="),)}),
     "one group": ({"groups": "region"}, {"groups": ("region",)}),
     "groups": ({"groups": ["region", "age"]}, {"groups": ("region", "age")}),
     "a number as positive": ({"positive": 1}, {"positive": "1"}),
@@ -289,6 +294,7 @@ def test_provenance() -> None:
         ({"where": (), "cluster": None, "groups": [], "renormalise": False}, "none"),
         ({"groups": ["label", "p_a"], "floor": 0.01}, "groups=label,p_a, floor=0.01"),
         ({"where": {"label": "a", "p_a": 0.9}}, "where=label=a,p_a=0.9"),
+        ({"where": ["label!=c", "p_a=0.9"]}, "where=label!=c,p_a=0.9"),
         ({"classes": np.array(["a", "b"]), "positive": np.str_("b")}, "classes=a,b, positive=b"),
         ({"tolerance": 0}, "tolerance=0"),
         ({"on_missing": "error", "unknown_label": "zero"}, "unknown_label=zero"),

@@ -287,7 +287,9 @@ def files(tmp_path: Path) -> dict[str, str]:
     return paths
 
 
-CONDITIONS: list[tuple[dict[str, str], dict[str, str], bool]] = [
+Where = dict[str, str] | list[str] | str
+
+CONDITIONS: list[tuple[Where, Where, bool]] = [
     ({}, {}, False),
     ({"region": "north"}, {}, False),
     ({"region": "north"}, {"region": "north"}, False),
@@ -296,12 +298,17 @@ CONDITIONS: list[tuple[dict[str, str], dict[str, str], bool]] = [
     ({"region": "north", "age": "old"}, {"region": "north", "age": "young"}, True),
     ({"region": "north", "age": "old"}, {"age": "young"}, True),
     ({"region": "north", "age": "old"}, {"region": "north"}, False),
+    ({"region": "north"}, "region!=north", True),
+    ("region!=north", "region!=south", False),
+    ("region!=north", {"region": "south"}, False),
+    (["region!=north", "age=old"], "age!=old", True),
+    ({}, "region!=north", False),
 ]
 
 
 @pytest.mark.parametrize(("one", "two", "apart"), CONDITIONS)
 def test_the_same_file_is_added_only_where_conditions_exclude_each_other(
-    files: dict[str, str], one: dict[str, str], two: dict[str, str], apart: bool
+    files: dict[str, str], one: Where, two: Where, apart: bool
 ) -> None:
     a, b = (select(files, where=where).evaluation for where in (one, two))
     copies = {n: p.replace("/one/", "/two/") for n, p in files.items()}
@@ -330,6 +337,41 @@ def test_what_is_kept_of_the_setups(files: dict[str, str]) -> None:
     more = replace(south, setup=replace(south.setup, dropped=(("second", 1), ("first", 3))))
     assert left[0].merge(more).setup.dropped == (("first", 5), ("second", 1))
     assert total.pairing == "row id"
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "where", "where_not"),
+    [
+        ("region=north", "region!=north", (), ()),
+        ("region=north", "region=south", (("region", "north"), ("region", "south")), ()),
+        (["region=north", "age!=old"], ["region=south", "age!=old"], None, (("age", "old"),)),
+        (["region=north", "age!=old"], ["region=south", "age=young"], None, (("age", "old"),)),
+        (["region=north", "age!=old"], "region=south", None, ()),
+    ],
+)
+def test_what_is_kept_of_conditions_holds_for_the_rows_of_both(
+    files: dict[str, str],
+    one: Where,
+    two: Where,
+    where: tuple[tuple[str, str], ...] | None,
+    where_not: tuple[tuple[str, str], ...],
+) -> None:
+    a, b = (select(files, where=condition).evaluation for condition in (one, two))
+    for total in (a.merge(b).setup, b.merge(a).setup):
+        assert total.where_not == where_not
+        assert where is None or total.where == where
+
+
+def test_rows_left_out_by_value_are_saved(files: dict[str, str], tmp_path: Path) -> None:
+    report = select(files, where=["region=north", "age!=young"])
+    same = select(files, where={"region": "north", "age": "old"})
+    assert report.results.models == same.results.models
+    assert report.results.data.where == (("region", "north"),)
+    assert report.results.data.where_not == (("age", "young"),)
+    report.evaluation.save(tmp_path / "e.json")
+    assert json.loads((tmp_path / "e.json").read_text())["version"] == 2
+    assert merge(tmp_path / "e.json").results.data == report.results.data
+    assert same.evaluation.to_dict()["version"] == 1
 
 
 # --- reading again ------------------------------------------------------------------------------------------

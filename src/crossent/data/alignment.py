@@ -13,6 +13,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from crossent.data.conditions import Condition
 from crossent.data.facts import UNKNOWN, Facts
 from crossent.data.identity import IdType
 from crossent.data.labels import Keyed
@@ -38,7 +39,7 @@ class Model:
     left_out: Places = field(default_factory=dict)
     """Rows to pass over, by choice: their ids are not in every model's data."""
 
-    def stream(self, where: Sequence[tuple[str, str]], batch_rows: int) -> Iterator[Piece]:
+    def stream(self, where: Sequence[Condition], batch_rows: int) -> Iterator[Piece]:
         """The rows of the model; DataError if there is none."""
         found = False
         for piece in pieces(self.source, self.layout, where, batch_rows):
@@ -75,7 +76,7 @@ class Aligned:
     pieces: tuple[Piece, ...]
 
 
-def zipped(models: Sequence[Model], where: Sequence[tuple[str, str]], batch_rows: int) -> Iterator[Aligned]:
+def zipped(models: Sequence[Model], where: Sequence[Condition], batch_rows: int) -> Iterator[Aligned]:
     """The streams of all models cut to the same lengths.
 
     Raises OrderDiffers when one stream ends before another: with ids, other rows are missing or extra.

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from crossent.data.conditions import Condition
 from crossent.data.labels import ClassLookup, Codes, Keyed, keyed, value_type
 from crossent.data.layout import Layout
 from crossent.data.numbers import MOST_NUMBER
@@ -73,14 +74,14 @@ class Classes:
         )
 
 
-def other_class(positive: str, source: Source, label: str, where: Sequence[tuple[str, str]]) -> str:
+def other_class(positive: str, source: Source, label: str, where: Sequence[Condition]) -> str:
     """The class that a single column does not name: the first label that is not the positive one."""
     type_ = value_type(source.schema.field(label).type)
     if pa.types.is_boolean(type_):
         opposite = {"1": "0", "0": "1", "true": "false", "false": "true", "True": "False", "False": "True"}
         return opposite.get(positive, f"not {positive}")
     lookup = ClassLookup((positive,))
-    columns = list(dict.fromkeys([label, *(column for column, _ in where)]))
+    columns = list(dict.fromkeys([label, *(condition.column for condition in where)]))
     for chunk in source.batches(columns, 1 << 16):
         piece = selected(chunk, where)
         names = keyed(piece.table.column(label).drop_null()).values if len(piece) else ()

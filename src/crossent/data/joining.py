@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossent.data.alignment import Model, fact_mismatch, label_mismatch
+from crossent.data.conditions import Condition
 from crossent.data.identity import KEY, Keys, keys_of, normalised
 from crossent.data.labels import key_text
 from crossent.data.partitions import (
@@ -41,15 +42,14 @@ def places_of(model: Model, piece: Piece) -> NDArray[np.int64]:
     return numbers + place(model.file_number(piece.file), 0)
 
 
-def _ids_only(model: Model, where: Sequence[tuple[str, str]]) -> Iterator[Piece]:
-    layout = replace(
-        model.layout, predictions=(), label=None, extra=tuple(dict.fromkeys(column for column, _ in where))
-    )
+def _ids_only(model: Model, where: Sequence[Condition]) -> Iterator[Piece]:
+    extra = tuple(dict.fromkeys(condition.column for condition in where))
+    layout = replace(model.layout, predictions=(), label=None, extra=extra)
     yield from replace(model, layout=layout).stream(where, _ID_ROWS)
 
 
 def _id_partitions(
-    model: Model, name: str, where: Sequence[tuple[str, str]], folder: Path, count: int
+    model: Model, name: str, where: Sequence[Condition], folder: Path, count: int
 ) -> Partitions:
     assert model.layout.id is not None and model.id_type is not None
     partitions = Partitions(folder, name, count, ID_RECORD)
@@ -68,7 +68,7 @@ def estimated_rows(model: Model) -> int:
     return model.source.rows or max(1, sum(f.bytes for f in model.source.files) // 16)
 
 
-def check_unique(model: Model, where: Sequence[tuple[str, str]], folder: Path, memory: int) -> None:
+def check_unique(model: Model, where: Sequence[Condition], folder: Path, memory: int) -> None:
     """DataError if a row id of the model occurs twice."""
     count = partitions_for(estimated_rows(model) * ID_RECORD.itemsize, memory)
     _no_duplicates(model, _id_partitions(model, "unique", where, folder, count), 0)
@@ -127,7 +127,7 @@ class _Lacking:
 
 
 def common_rows(
-    models: Sequence[Model], where: Sequence[tuple[str, str]], folder: Path, memory: int
+    models: Sequence[Model], where: Sequence[Condition], folder: Path, memory: int
 ) -> tuple[list[Model], tuple[tuple[str, int], ...]]:
     """The models with the rows left out that not all have, and how many those are for each model."""
     count = partitions_for(sum(estimated_rows(m) for m in models) * ID_RECORD.itemsize, memory)

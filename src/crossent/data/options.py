@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from crossent.data.conditions import Condition
 from crossent.errors import UsageError
 from crossent.losses.contract import CLASS_KINDS, VALUE_KINDS
 
@@ -27,7 +28,7 @@ class ReadOptions:
     weight: str | None = None
     cluster: str | None = None
     groups: tuple[str, ...] = ()
-    where: tuple[tuple[str, str], ...] = ()
+    where: tuple[Condition, ...] = ()
     kind: str | None = None
     prob: str | None = None
     """The one prediction column: probability of `positive`, or a list column."""
@@ -95,7 +96,7 @@ class ReadOptions:
 
     def row_columns(self) -> tuple[str, ...]:
         """Columns named by option that every file must have, prediction and label aside."""
-        where = (column for column, _ in self.where)
+        where = (condition.column for condition in self.where)
         named = (self.weight, self.cluster_column, *self.group_columns, self.bytes, *where)
         return tuple(dict.fromkeys(c for c in named if c is not None))
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from crossent.data.conditions import Condition
 from crossent.data.labels import key_text, keyed
 from crossent.data.layout import Layout
 from crossent.data.readers.contract import Chunk, Source
@@ -47,10 +48,8 @@ class Piece:
         return Piece(self.table.filter(pa.array(mask)), self.file, self.first_row, numbers)
 
 
-def pieces(
-    source: Source, layout: Layout, where: Sequence[tuple[str, str]], batch_rows: int
-) -> Iterator[Piece]:
-    """The rows of a source that meet every condition `column = value`, values compared as text."""
+def pieces(source: Source, layout: Layout, where: Sequence[Condition], batch_rows: int) -> Iterator[Piece]:
+    """The rows of a source that meet every condition."""
     number = pa.list_(pa.float64()) if layout.shape in ("list", "samples") else pa.float64()
     types = {**dict.fromkeys(layout.numbers, pa.float64()), **dict.fromkeys(layout.predictions, number)}
     for chunk in source.batches(layout.columns, batch_rows, types):
@@ -59,11 +58,12 @@ def pieces(
             yield piece
 
 
-def selected(chunk: Chunk, where: Sequence[tuple[str, str]]) -> Piece:
+def selected(chunk: Chunk, where: Sequence[Condition]) -> Piece:
     """The rows of a chunk that meet every condition."""
     piece = Piece(chunk.table, chunk.file, chunk.first_row)
-    for column, value in where:
-        piece = piece.keep(_equals(piece.table.column(column), value))
+    for condition in where:
+        equal = _equals(piece.table.column(condition.column), condition.value)
+        piece = piece.keep(~equal if condition.excludes else equal)
     return piece
 
 
@@ -83,14 +83,14 @@ def values_of(source: Source, column: str, limit: int = 10) -> list[str]:
     return list(seen)[:limit]
 
 
-def no_rows(source: Source, where: Sequence[tuple[str, str]]) -> DataError:
+def no_rows(source: Source, where: Sequence[Condition]) -> DataError:
     """The error for a source of which no row is left."""
     if not where:
         return DataError(
             "no-rows", "there are no rows", file=source.name, cure="check that the file was written"
         )
-    column = where[-1][0]
-    wanted = " and ".join(f"{c}={v}" for c, v in where)
+    column = where[-1].column
+    wanted = " and ".join(map(str, where))
     return DataError(
         "no-rows",
         f"no row has {wanted}; {column} has {', '.join(values_of(source, column))}",

@@ -46,6 +46,7 @@ def _facts(d: DataRecord) -> list[tuple[str, str]]:
     if d.bytes_column:
         facts.append(("bytes", f"{d.bytes_column}, {count(d.total_bytes)} in all"))
     facts += [("only rows where", f"{column} = {value}") for column, value in d.where]
+    facts += [("left out, as asked", f"rows where {column} = {value}") for column, value in d.where_not]
     facts += [("left out, as asked", f"{things(n, 'row')} of {model}") for model, n in d.dropped]
     return facts
 
