@@ -18,6 +18,7 @@ from crossent.accumulators.slices import CLASSES, Slices
 from crossent.accumulators.tables import KeyedSums
 from crossent.accumulators.tails import LossHistogram
 from crossent.accumulators.worst import WorstRows
+from crossent.data.layout import UNSEEN_MASS
 from crossent.engines.figures import CENTRAL, ERROR, below, coverage, pinball_at
 from crossent.evaluation import Evaluation
 from crossent.exact import to_fraction
@@ -247,6 +248,7 @@ class Describer:
         quality = cast(Quality, self.evaluation.accumulated(name, "quality"))
         count = quality.counts.get
         low, high = quality.extremes.get("row_sum", (None, None))
+        _, unseen = quality.extremes.get(UNSEEN_MASS, (None, None))
         return QualityResult(
             label_zero=count("label_zero", 0),
             label_one=count("label_one", 0),
@@ -258,6 +260,8 @@ class Describer:
             rows_off_1e3=count("rows_off_1e3", 0),
             top_ties=count("top_ties", 0),
             unknown_labels=count("unknown_labels", 0),
+            unseen_mean=None if unseen is None else self._companion(name, UNSEEN_MASS).value,
+            unseen_max=unseen,
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from crossent import losses
 from crossent.evaluation import Evaluation
 from crossent.results import ModelResult, Note, Numbers, Results, WorstRow
-from crossent.wording import count, plain, things, with_error
+from crossent.wording import count, percent, plain, things, with_error
 
 FEW_CLUSTERS = 30
 FEW_ROWS = 100
@@ -47,10 +47,20 @@ def _about_rows(results: Results) -> Iterator[Note]:
             "few-rows",
             f"Only {things(data.rows, 'row')}: intervals and p-values rest on a normal approximation.",
         )
-    if data.classes is not None and losses.get(results.loss).target == "ordinal":
+    loss = losses.get(results.loss)
+    if not (results.about_numbers or loss.strictly_proper):
+        yield Note("not-strictly-proper", _not_strictly_proper(loss))
+    if data.classes is not None and loss.target == "ordinal":
         yield Note("order-of-classes", f"The classes are taken in this order: {' < '.join(data.classes)}.")
     if data.class_rows is not None and sum(rows > 0 for rows in data.class_rows) == 1:
         yield Note("one-class", "All labels are the same: the base rate has no loss, and skill is undefined.")
+
+
+def _not_strictly_proper(loss: losses.Loss) -> str:
+    title = loss.title[:1].upper() + loss.title[1:]
+    if loss.proper:
+        return f"{title} is proper, but not strictly: other probabilities do as well by it as the true ones."
+    return f"{title} is not proper: ranking by it does not reward true probabilities. {loss.calibration}"
 
 
 def _about_models(results: Results, evaluation: Evaluation) -> Iterator[Note]:
@@ -76,6 +86,14 @@ def _about_models(results: Results, evaluation: Evaluation) -> Iterator[Note]:
                 "unknown-labels",
                 f"{things(quality.unknown_labels, 'label')} without a class of {model.name}: as chosen, that "
                 "counts as given probability 0.",
+            )
+        if quality.unseen_mean is not None and quality.unseen_max is not None:
+            yield Note(
+                "unseen-mass",
+                f"Of the probability of each token, {model.name} does not show "
+                f"{percent(quality.unseen_mean)} on average and {percent(quality.unseen_max)} at most: it "
+                "belongs to tokens that were not among the likeliest. The loss needs only the token that "
+                "came, so it is exact.",
             )
         empty = evaluation.accumulated(model.name, "quality").counts.get("rows_without_sum", 0)
         if empty:

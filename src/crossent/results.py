@@ -186,6 +186,10 @@ class Quality:
     """Rows in which two classes or more share the highest probability."""
     unknown_labels: int
     """Labels that name no class of the model, taken as given probability 0."""
+    unseen_mean: float | None = None
+    """Mean probability of the tokens that were not shown; None where the data do not say it."""
+    unseen_max: float | None = None
+    """Greatest probability of the tokens that were not shown, of all rows."""
 
 
 @dataclass(frozen=True)

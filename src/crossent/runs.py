@@ -300,9 +300,7 @@ def _setup(
         dropped=dropped,
         sources=tuple(_source_record(m) for m in job.models),
         levels=levels,
-        figures=tuple((m.name, job.scorings[m.name].figures) for m in job.models)
-        if first.layout.about_numbers
-        else (),
+        figures=tuple((name, scored.figures) for name, scored in job.scorings.items() if scored.figures),
     )
 
 

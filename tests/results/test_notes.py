@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crossent import evaluate, select
+from crossent import evaluate, losses, select
 from crossent.notes import notes_on
 from crossent.results import Results
 
@@ -156,6 +156,38 @@ NOTES: dict[str, tuple[Results, list[tuple[str, str]]]] = {
                 f"{said} without a class of {name}: as chosen, that counts as given probability 0.",
             )
             for name, said in (("a", "2,000 labels"), ("b", "1 label"))
+        ],
+    ),
+    "a loss for training as the headline": (
+        results(A, B, loss="focal"),
+        [
+            (
+                "not-strictly-proper",
+                "Focal loss is not proper: ranking by it does not reward true probabilities. "
+                + losses.get("focal").calibration,
+            )
+        ],
+    ),
+    "decisions as the headline": (
+        results(A, B, loss="zero_one"),
+        [
+            (
+                "not-strictly-proper",
+                "Zero-one loss is proper, but not strictly: other probabilities do as well by it as the "
+                "true ones.",
+            )
+        ],
+    ),
+    **{f"headline {loss}": (results(A, B, loss=loss), []) for loss in ("brier", "ranked_probability_score")},
+    "mass that is not shown": (
+        results(model("a", 0.6, unseen_mean=0.1234, unseen_max=0.98765), model("b", 0.7)),
+        [
+            (
+                "unseen-mass",
+                "Of the probability of each token, a does not show 12.3 % on average and 98.8 % at most: it "
+                "belongs to tokens that were not among the likeliest. The loss needs only the token that "
+                "came, so it is exact.",
+            )
         ],
     ),
 }

@@ -40,6 +40,8 @@ class Batch:
     piece: Piece
     lengths: Lengths | None = None
     """Samples of each row, where not all have the same number."""
+    unseen: Numbers | None = None
+    """Probability that was not shown of each row's distribution, where the data say so."""
 
     def __len__(self) -> int:
         return len(self.piece)
@@ -60,7 +62,8 @@ def build(
     else:
         prediction = number_column(piece, layout.predictions[0])
     _check(prediction, piece, layout, order, options.tolerance)
-    return Batch(facts, layout.kind, layout.shape, prediction, piece)
+    unseen = None if layout.unseen is None else number_column(piece, layout.unseen)
+    return Batch(facts, layout.kind, layout.shape, prediction, piece, unseen=unseen)
 
 
 def _from_list(piece: Piece, layout: Layout, order: Sequence[int] | None) -> Numbers:

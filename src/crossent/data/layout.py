@@ -14,6 +14,8 @@ from crossent.data.readers.contract import Source
 from crossent.errors import DataError
 from crossent.losses.contract import VALUE_KINDS
 
+UNSEEN_MASS = "unseen_mass"
+"""Metadata `meaning` of a column: the probability of what a row's source did not show of a distribution."""
 _ROWS_MEASURED = 64
 """Rows looked at for the number of samples a row holds, where the type does not say it."""
 
@@ -44,11 +46,13 @@ class Layout:
     """Of the columns of quantiles, ascending."""
     samples: int = 1
     """About how many samples a row holds: only the size of batches depends on it."""
+    unseen: str | None = None
+    """Column of the probability that was not shown, where the schema declares one."""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns to read, each once."""
-        every = (self.id, self.label, *self.extra, *self.predictions)
+        every = (self.id, self.label, *self.extra, *self.predictions, self.unseen)
         return tuple(dict.fromkeys(c for c in every if c is not None))
 
     @property
@@ -100,7 +104,8 @@ def understand(source: Source, options: ReadOptions) -> Layout:
             cure="name it with --label COLUMN",
         )
     columns, levels = _by_level(source, kind, columns, options.prefix or "")
-    used = {label, row_id, *extra, *columns}
+    unseen = _declared(source, UNSEEN_MASS) if kind == "label_logprob" else None
+    used = {label, row_id, *extra, *columns, unseen}
     types = dict.fromkeys(str(number_type(source.schema.field(c).type)) for c in columns)
     about_number = kind in VALUE_KINDS
     numbers = (options.weight, options.bytes, label if about_number else None)
@@ -117,7 +122,14 @@ def understand(source: Source, options: ReadOptions) -> Layout:
         tuple(c for c in numbers if c is not None),
         levels,
         _samples(source, columns[0]) if shape == "samples" else 1,
+        unseen,
     )
+
+
+def _declared(source: Source, meaning: str) -> str | None:
+    """The column whose metadata say that it means this."""
+    fields = (field for field in source.schema if (field.metadata or {}).get(b"meaning") == meaning.encode())
+    return next((field.name for field in fields), None)
 
 
 def _by_level(

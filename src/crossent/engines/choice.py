@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 
 from crossent import losses
-from crossent.data.layout import Layout
+from crossent.data.layout import UNSEEN_MASS, Layout
 from crossent.data.readers import Source
 from crossent.engines.figures import figure_names
 from crossent.errors import DataError, UsageError
@@ -131,6 +131,6 @@ def companions(loss: Loss, layouts: Sequence[Layout]) -> tuple[str, ...]:
 def figures(loss: Loss, shared: Sequence[str], layout: Layout) -> tuple[str, ...]:
     """What one model shows beyond that: losses that only its kind has, and figures of its calibration."""
     if not layout.about_numbers:
-        return ()
+        return () if layout.unseen is None else (UNSEEN_MASS,)
     own = (name for name in NUMBER_COMPANIONS[layout.kind] if name != loss.name and name not in shared)
     return (*own, *figure_names(layout.kind, layout.levels))

@@ -16,6 +16,7 @@ from crossent.accumulators.floors import clip_loss
 from crossent.data.batch import Batch
 from crossent.data.facts import UNKNOWN
 from crossent.data.labels import Keyed, key_text
+from crossent.data.layout import UNSEEN_MASS
 from crossent.data.pieces import Piece
 from crossent.engines.numbers import score_numbers
 from crossent.losses import Loss
@@ -82,9 +83,17 @@ def score(batch: Batch, scoring: Scoring) -> Rows:
         return score_numbers(rows, batch, facts.y, (scoring.loss, *scoring.companions), scoring.levels)
     if batch.shape == "scalar":
         loss = 0.0 - np.asarray(batch.prediction, np.float64)
-        return _with_loss(rows, loss, scoring, {})
+        return _with_loss(_with_unseen(rows, batch), loss, scoring, {})
     assert facts.labels is not None
     return _score_classes(rows, batch, facts.labels, scoring)
+
+
+def _with_unseen(rows: Rows, batch: Batch) -> Rows:
+    if batch.unseen is None:
+        return rows
+    unseen = np.asarray(batch.unseen, np.float64)
+    extremes = {UNSEEN_MASS: (float(unseen.min()), float(unseen.max()))}
+    return replace(rows, companions={UNSEEN_MASS: unseen}, extremes=extremes)
 
 
 def _with_loss(rows: Rows, loss: Floats, scoring: Scoring, counts: Mapping[str, int]) -> Rows:

@@ -34,7 +34,7 @@ SCHEMA = pa.schema(
         ("label", pa.string()),
         ("token_bytes", pa.int64()),
         ("logprob", pa.float64()),
-        ("unseen_mass", pa.float64()),
+        pa.field("unseen_mass", pa.float64(), metadata={"meaning": "unseen_mass"}),
     ]
 )
 
