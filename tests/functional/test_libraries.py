@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import array_api_strict
 import jax
 import numpy as np
@@ -62,11 +64,12 @@ def test_losses(loss, kind, library, width):
 @by_name
 def test_derivatives_have_the_precision_of_the_prediction(loss, kind):
     mine, labels, prediction = prepared(loss, kind, rows=5, spread=0.5)
-    try:
-        derivative = crossent.gradient(labels, prediction.astype(np.float32), mine, kind=kind)
-    except UsageError:
-        pytest.skip("this loss has no derivative")
-    assert derivative.dtype == np.float32
+    narrow = prediction.astype(np.float32)
+    if type(loss).gradient is losses.Loss.gradient:
+        with pytest.raises(UsageError, match="no-derivative"):
+            crossent.gradient(labels, narrow, mine, kind=kind)
+        return
+    assert crossent.gradient(labels, narrow, mine, kind=kind).dtype == np.float32
 
 
 MEASURES = {
@@ -85,11 +88,12 @@ MEASURES = {
 
 @by_library
 @by_width
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize(
+    ("name", "reduction"),
+    # a perplexity is no sum
+    sorted({*itertools.product(MEASURES, ("mean", "sum", "none"))} - {("perplexity", "sum")}),
+)
 def test_measures(name, reduction, library, width):
-    if (name, reduction) == ("perplexity", "sum"):
-        pytest.skip("a perplexity is no sum")
     arguments = [narrowed(a, width) for a in MEASURES[name]]
     function = getattr(crossent, name)
     arrays = [library.make(a) for a in arguments]
