@@ -58,8 +58,9 @@ def cli() -> None:
     """Judge predictions by cross-entropy, compare models on the same rows, and choose one.
 
     \b
-    crossent evaluate model.parquet                     one model in depth
+    crossent evaluate model.parquet                        one model in depth
     crossent select a.parquet b.parquet --html page.html   several models: the verdict
+    crossent advise train.csv --label outcome              which loss to take
 
     Exit codes: 0 fine, 1 the data cannot be used, 2 wrong usage, 3 a gate failed.
     """
@@ -74,8 +75,9 @@ def cli() -> None:
 def evaluate(file: tuple[str, ...], **options: Any) -> None:
     """Evaluate one model: loss with standard error, calibration, tails, classes, groups.
 
-    FILE is a Parquet, Arrow, CSV, TSV, JSON Lines or NPZ file, a folder of files or a pattern; several are
-    read as one. The prediction columns are p_<class>, z_<class> (logits) or a list column; about a
+    FILE is a Parquet, Arrow, CSV, TSV, JSON Lines or NPZ file, a log of a language model
+    (samples_*.jsonl of lm-evaluation-harness, *.logprobs.jsonl), a folder of files or a pattern; several
+    are read as one. The prediction columns are p_<class>, z_<class> (logits) or a list column; about a
     number mean and std, q_<level>, samples or point. See the documentation.
     """
     from crossent.api import named

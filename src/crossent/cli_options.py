@@ -71,7 +71,7 @@ data_options = _group(
         help="The one prediction column: a list, or the probability of --positive.",
     ),
     click.option(
-        "--prefix", metavar="TEXT", help="What prediction columns begin with [default: p_, z_, lp_ …]."
+        "--prefix", metavar="TEXT", help="What prediction columns begin with [default: p_, z_, lp_, …]."
     ),
     click.option("--classes", metavar="A,B,…|0..99", help="Class names of a list column, in its order."),
     click.option("--positive", metavar="CLASS", help="The class a single column gives the probability of."),
@@ -96,8 +96,9 @@ data_options = _group(
     click.option(
         "--loss",
         metavar="NAME",
-        help="The headline: log_loss, brier, crps, … [default: log_loss; of numbers the one usual for their "
-        "kind].",
+        help="The headline: of classes log_loss, brier, zero_one, focal, …; of ordered ones "
+        "ranked_probability_score; of numbers gaussian_nll, crps, pinball, squared_error, …; all are in the "
+        "documentation under Losses [default: log_loss; of numbers the one usual for their kind].",
     ),
     click.option("--format", metavar="NAME", help="File format, where the suffix does not say it."),
 )

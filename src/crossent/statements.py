@@ -78,8 +78,11 @@ def _one_model(results: Results) -> Iterable[str]:
         )
     for skill in model.skill:
         if math.isfinite(skill.skill.value):
-            removed = plain(100 * skill.skill.value, 1)
-            yield f"It removes {removed} % of the loss of the {skill.reference}, {plain(skill.base)}."
+            share, base = 100 * skill.skill.value, f"of the {skill.reference}, {plain(skill.base)}."
+            if share < 0:
+                yield f"Its loss is {plain(-share, 1)} % above that {base}"
+            else:
+                yield f"It removes {plain(share, 1)} % of the loss {base}"
     yield from _calibration(model)
     if model.numbers is not None:
         yield from _intervals(model.numbers)
@@ -93,7 +96,7 @@ def _intervals(numbers: Numbers) -> Iterable[str]:
 
 def _calibration(model: ModelResult) -> Iterable[str]:
     for r in model.calibration[:1]:
-        relation = "more than" if r.error > 2 * r.error_if_calibrated else "about what"
+        relation = "more than" if r.error > 2 * r.error_if_calibrated else "about"
         yield (
             f"Its calibration error ({r.event}) is {plain(r.error)}, {relation} the "
             f"{plain(r.error_if_calibrated)} that a perfectly calibrated model of as many rows would show"

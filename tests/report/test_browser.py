@@ -24,6 +24,18 @@ QUIET = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 PAGES = ("flights", "many_classes", "nasty_names", "numbers", "all_infinite")
+UNFOLD = "document.querySelectorAll('details').forEach(d => d.open = true)"
+DROP_ROWS_THAT_LOOK_ALIKE = r"""
+    const seen = new Set();
+    for (const row of document.querySelectorAll("tbody tr")) {
+        const look = row.outerHTML.replace(/>[^<]*</g, "><").replace(/(value|title)="[^"]*"|model-\d+/g, "");
+        if (seen.has(look) && row !== row.parentNode.rows[0]) row.remove();
+        seen.add(look);
+    }
+"""
+"""Rows that differ from an earlier one in text or in the colour of a model's dot, which has no text: axe
+takes milliseconds a cell, and there are thousands.
+"""
 Sample = Callable[[str], Results]
 
 
@@ -64,16 +76,16 @@ def test_no_message_and_no_request(browser: Browser, files: dict[str, Path], nam
     assert [url for url in requests if not url.startswith("data:")] == [files[name].as_uri()]
 
 
-@pytest.mark.parametrize("width", [320, 375, 768, 1400])
 @pytest.mark.parametrize("name", PAGES[:4])
-def test_the_page_never_scrolls_sideways(
-    browser: Browser, files: dict[str, Path], name: str, width: int
-) -> None:
-    page = opened(browser, files[name], width=width)
-    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-    widest = page.evaluate("document.documentElement.scrollWidth")
+def test_the_page_never_scrolls_sideways(browser: Browser, files: dict[str, Path], name: str) -> None:
+    page = opened(browser, files[name])
+    page.evaluate(UNFOLD)
+    wider = {}
+    for width in (320, 375, 768, 1400):
+        page.set_viewport_size({"width": width, "height": 900})
+        wider[width] = page.evaluate("document.documentElement.scrollWidth") - width
     page.close()
-    assert widest <= width
+    assert all(more <= 0 for more in wider.values()), wider
 
 
 @pytest.mark.parametrize(
@@ -90,7 +102,8 @@ def test_no_accessibility_violation(
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
     page = opened(browser, files[name], width=width, scheme=scheme)
-    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    page.evaluate(UNFOLD)
+    page.evaluate(DROP_ROWS_THAT_LOOK_ALIKE)
     found = axe.Axe().run(page).response["violations"]
     page.close()
     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []

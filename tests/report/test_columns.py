@@ -202,6 +202,20 @@ def test_slices_stand_under_their_model(different: Results, what: str) -> None:
             assert [c.exact for c in cells_of(table, m.name)] == [s.bits_per_byte for s in slices(m)]
 
 
+def test_rows_of_units_stand_under_their_model(different: Results) -> None:
+    """Tokenisers cut a text into different numbers of tokens: no column of rows holds for all models."""
+    data = replace(different.data, pairing="unit", unit_column="doc")
+    paired = replace(different, data=data, unit="bits per byte")
+    captions = [f"{what} by script" for what in ("Bits per byte", "Log loss", "Rows")]
+    tables = [table_of(paired, caption) for caption in captions]
+    assert all("rows" not in [c.title for c in table.columns] for table in tables)
+    for m in different.models:
+        assert [c.exact for c in cells_of(tables[2], m.name)] == [s.rows for s in dict(m.groups)["script"]]
+    (section,) = [s for s in build(paired) if s.anchor == "groups"]
+    order = [b.caption for b in section.blocks if isinstance(b, Table) and b.caption.endswith("by script")]
+    assert [caption.lower() for caption in order] == [caption.lower() for caption in captions]
+
+
 def test_calibration_errors_stand_under_their_names(different: Results) -> None:
     table = table_of(different, "Calibration error")
     found = [(m.name, r) for m in different.models for r in m.calibration]

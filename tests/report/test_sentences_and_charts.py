@@ -72,6 +72,11 @@ def test_the_basis_of_the_verdict_in_one_line(sample: Sample) -> None:
     ]
 
 
+def test_models_paired_by_units_have_no_number_of_rows_in_common(sample: Sample) -> None:
+    (basis,) = sentences(built(record(sample("flights"), pairing="unit"), "verdict"), "quiet")
+    assert basis.startswith("Log loss in nats · 6 models · 92 clusters of day · 2 classes · paired by unit. ")
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

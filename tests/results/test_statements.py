@@ -46,7 +46,7 @@ ONE: dict[str, tuple[Results, tuple[str, ...]]] = {
         (
             "a has a log loss of 0.5000 nats on 1,200 rows.",
             "It removes 27.9 % of the loss of the base rate of these rows, 0.6932.",
-            "It removes −5.1 % of the loss of the given prior, 0.8000.",
+            "Its loss is 5.1 % above that of the given prior, 0.8000.",
         ),
     ),
     "skill that is undefined": (
@@ -57,7 +57,7 @@ ONE: dict[str, tuple[Results, tuple[str, ...]]] = {
         results(model("a", 0.5, calibration=[("top label", 0.02, 0.0101), ("yes", 0.5, 0.01)])),
         (
             "a has a log loss of 0.5000 nats on 1,200 rows.",
-            "Its calibration error (top label) is 0.02000, about what the 0.01010 that a perfectly "
+            "Its calibration error (top label) is 0.02000, about the 0.01010 that a perfectly "
             "calibrated model of as many rows would show anyway.",
         ),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,6 +63,7 @@ class Classes:
 
     def _unknown(self, which: int, labels: Keyed, piece: Piece, column: str) -> None:
         row = int(np.flatnonzero(labels.codes == which)[0])
+        others = str(Condition(column, labels.values[which], "!="))
         shown = ", ".join(self.names[:8]) + (f", … ({len(self.names)} in all)" if len(self.names) > 8 else "")
         raise DataError(
             "unknown-label",
@@ -70,7 +72,8 @@ class Classes:
             row=piece.row(row),
             column=column,
             value=labels.values[which],
-            cure="rename the columns, or say that the models give it probability 0 with --unknown-label=zero",
+            cure=f"rename the columns, leave such rows out with --where {shlex.quote(others)}, or say that "
+            "the models give them probability 0 with --unknown-label=zero",
         )
 
 

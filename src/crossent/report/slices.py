@@ -44,21 +44,32 @@ def _point(results: Results, s: Slice) -> IntervalPoint:
 
 
 def slice_tables(results: Results, by_model: Mapping[str, tuple[Slice, ...]], what: str) -> list[Table]:
-    """A row a part, a column a model: the losses, and bits per byte where bytes are named."""
-    tables = [_table(by_model, f"{results.loss_title} by {what}", what, _loss)]
+    """A row a part, a column a model: the losses, and bits per byte where bytes are named.
+
+    Models that are paired by units have numbers of rows of their own, which then are a table, too.
+    """
+    own_rows = results.data.pairing == "unit"
+    tables = [_table(by_model, f"{results.loss_title} by {what}", what, _loss, not own_rows)]
     if any(s.bits_per_byte is not None for slices in by_model.values() for s in slices):
-        tables.append(_table(by_model, f"Bits per byte by {what}", what, _bits))
+        bits = _table(by_model, f"Bits per byte by {what}", what, _bits, not own_rows)
+        tables.insert(0 if results.unit == "bits per byte" else 1, bits)
+    if own_rows:
+        tables.append(_table(by_model, f"Rows by {what}", what, lambda s: cells.count_cell(s.rows), False))
     return tables
 
 
 def _table(
-    by_model: Mapping[str, tuple[Slice, ...]], caption: str, what: str, cell: Callable[[Slice], Cell]
+    by_model: Mapping[str, tuple[Slice, ...]],
+    caption: str,
+    what: str,
+    cell: Callable[[Slice], Cell],
+    same_rows: bool,
 ) -> Table:
     rows_of = {s.value: s.rows for slices in reversed(list(by_model.values())) for s in slices}
     values = list(dict.fromkeys(s.value for slices in by_model.values() for s in slices))
     columns: list[tuple[Column, Callable[[str], Cell]]] = [
         (Column(what, key=True), Cell),
-        (Column("rows", "right"), lambda value: cells.count_cell(rows_of[value])),
+        *([(Column("rows", "right"), lambda value: cells.count_cell(rows_of[value]))] if same_rows else []),
         *((Column(name, "right"), _shown(slices, cell)) for name, slices in by_model.items() if slices),
     ]
     return Table.of(caption, values, columns, folded=len(values) > cells.ROWS_UNFOLDED)

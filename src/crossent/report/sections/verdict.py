@@ -27,7 +27,10 @@ def verdict(results: Results) -> Section:
 
 def _basis(results: Results) -> str:
     data = results.data
-    parts = [things(len(results.models), "model"), things(data.rows, "row")]
+    parts = [things(len(results.models), "model")]
+    # tokens of several tokenisers: each model has rows of its own, and only the units are common
+    if data.pairing != "unit":
+        parts.append(things(data.rows, "row"))
     if data.clusters is not None:
         parts.append(f"{things(data.clusters, 'cluster')} of {data.cluster_column}")
     if data.classes is not None:
