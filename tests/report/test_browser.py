@@ -109,6 +109,14 @@ def test_no_accessibility_violation(
     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []
 
 
+def test_a_laptop_shows_the_whole_leaderboard(browser: Browser, files: dict[str, Path]) -> None:
+    """The verdict against the best model stands in the last column."""
+    page = opened(browser, files["flights"], width=1280)
+    hidden = page.locator("#leaderboard .scroll").first.evaluate("e => e.scrollWidth - e.clientWidth")
+    page.close()
+    assert hidden == 0
+
+
 def test_colours_of_charts_follow_the_theme(browser: Browser, files: dict[str, Path]) -> None:
     def seen(scheme: str) -> tuple[str, str]:
         page = opened(browser, files["flights"], scheme=scheme)
