@@ -65,7 +65,8 @@ def class_codes(y: ArrayLike) -> NDArray[np.int64]:
         raise DataError(
             "label-type",
             f"class labels are whole numbers 0..K−1, these are {labels.dtype}",
-            cure="give integers; labels with names go to crossent.log_loss(..., classes=[...])",
+            cure="give integers; labels with names go to crossent.log_loss(..., classes=[...]), "
+            'probabilities of the classes to the loss "soft_cross_entropy"',
         )
     return labels.astype(np.int64)
 

@@ -20,12 +20,13 @@ from crossent.information.arguments import (
     Mask,
     Numbers,
     Reduction,
+    check_axis,
     checked_weights,
     mask_of,
     nats_per_unit,
     numbers,
 )
-from crossent.losses.contract import TARGETS, Target, dimensions
+from crossent.losses.contract import TARGETS, Target, check_kind, dimensions
 
 Shape = tuple[int, ...]
 
@@ -117,12 +118,7 @@ def ask(
     """Check the arguments, which are those of `loss`, and lay them out as rows."""
     asked = _with_parameters(losses.get(loss) if isinstance(loss, str) else loss, parameters)
     kind = asked.kinds[0] if kind is None else kind
-    if kind not in asked.kinds:
-        raise UsageError(
-            "unknown-kind",
-            f"{asked.title} cannot be computed from {kind!r}",
-            cure=f"declare the prediction as one of: {', '.join(asked.kinds)}",
-        )
+    check_kind(asked, kind)
     _check_base(asked, base)
     rows, layout = _rows(prediction, kind, axis)
     labels = _labels(y, asked, layout)
@@ -193,12 +189,7 @@ def _rows(prediction: Any, kind: str, axis: int) -> tuple[Numbers, Layout]:
         array = numbers(prediction, "the prediction")
     if dimensions(kind) == 1:
         return array.reshape(-1), Layout(array.shape, -1, False, array.dtype, None)
-    if not -array.ndim <= axis < array.ndim:
-        raise UsageError(
-            "bad-option",
-            f"axis is {axis}, the prediction has {array.ndim} dimensions",
-            cure="use an axis it has",
-        )
+    check_axis(array, axis, "the prediction")
     last = np.moveaxis(array, axis, -1)
     rows = np.ascontiguousarray(last).reshape(int(np.prod(last.shape[:-1])), last.shape[-1])
     return rows, Layout(last.shape[:-1], axis, True, array.dtype, columns)

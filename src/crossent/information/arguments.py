@@ -45,16 +45,12 @@ def numbers(values: ArrayLike, name: str) -> Numbers:
     return array.astype(np.float32 if narrow else np.float64, copy=False)
 
 
-def rows_of(values: Numbers, axis: int, name: str) -> Numbers:
-    """The distributions along `axis` as the rows of a matrix."""
+def check_axis(values: Numbers, axis: int, name: str) -> None:
+    """Raise `UsageError` (bad-option) unless the array has this axis."""
     if not -values.ndim <= axis < values.ndim:
         raise UsageError(
             "bad-option", f"axis is {axis}, {name} has {values.ndim} dimensions", cure="use an axis it has"
         )
-    last = np.moveaxis(values, axis, -1)
-    if last.size == 0:
-        raise DataError("no-rows", f"{name} of shape {values.shape} is empty", cure="give at least one row")
-    return np.ascontiguousarray(last).reshape(-1, last.shape[-1])
 
 
 def mask_of(where: ArrayLike | None, shape: tuple[int, ...]) -> Mask | None:
@@ -93,10 +89,7 @@ def distributions(
     values: ArrayLike, axis: int, name: str, where: ArrayLike | None
 ) -> tuple[Numbers, tuple[int, ...]]:
     """Checked rows, and the shape of the values without the axis of the classes."""
-    array = numbers(values, name)
-    rows = rows_of(array, axis, name)
-    shape = np.moveaxis(array, axis, -1).shape[:-1]
-    rows = masked(rows, mask_of(where, shape))
+    rows, shape = _rows(values, axis, name, where)
     check_range(rows, name)
     check_sums(rows, name)
     return rows, shape
@@ -106,10 +99,7 @@ def masses(
     values: ArrayLike, axis: int, name: str, where: ArrayLike | None
 ) -> tuple[Numbers, tuple[int, ...]]:
     """Rows of finite numbers ≥ 0, whatever their sum, and the shape of the values without `axis`."""
-    array = numbers(values, name)
-    rows = rows_of(array, axis, name)
-    shape = np.moveaxis(array, axis, -1).shape[:-1]
-    rows = masked(rows, mask_of(where, shape))
+    rows, shape = _rows(values, axis, name, where)
     good = (rows >= 0.0) & (rows < math.inf)
     if not good.all():
         raise DataError(
@@ -120,6 +110,19 @@ def masses(
             cure="give finite numbers that are 0 or more",
         )
     return rows, shape
+
+
+def _rows(
+    values: ArrayLike, axis: int, name: str, where: ArrayLike | None
+) -> tuple[Numbers, tuple[int, ...]]:
+    """The rows along `axis`, stand-ins for those that do not count, and the shape without `axis`."""
+    array = numbers(values, name)
+    check_axis(array, axis, name)
+    last = np.moveaxis(array, axis, -1)
+    if last.size == 0:
+        raise DataError("no-rows", f"{name} of shape {array.shape} is empty", cure="give at least one row")
+    rows, shape = np.ascontiguousarray(last).reshape(-1, last.shape[-1]), last.shape[:-1]
+    return masked(rows, mask_of(where, shape)), shape
 
 
 def same_shape(left: str, shape: tuple[int, ...], right: str, other: tuple[int, ...]) -> None:

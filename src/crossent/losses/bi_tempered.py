@@ -9,8 +9,7 @@ import numpy as np
 
 from crossent import kernels
 from crossent.losses.categorical import sums_of_others
-from crossent.losses.contract import Codes, Floats, Loss, check_arguments
-from crossent.losses.label_probability import require_option
+from crossent.losses.contract import Codes, Floats, Loss, check_arguments, require_option
 from crossent.losses.registry import register
 from crossent.losses.tempered import deformed, tempered_log, tempered_log_softmax
 

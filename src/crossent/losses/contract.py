@@ -121,18 +121,29 @@ def dimensions(kind: str) -> int:
     return 1 if kind in FLAT_KINDS else 2
 
 
-def check_arguments(loss: Loss, labels: Target, prediction: Floats, kind: str) -> None:
-    """Raise unless the loss takes this kind and the shapes are those of kind and target.
+def require_option(holds: bool, name: str, value: object, domain: str) -> None:
+    """Raise `UsageError` (bad-option) unless a parameter of a loss holds what its domain says."""
+    if not holds:
+        raise UsageError("bad-option", f"{name} is {value}", cure=f"use {domain}")
 
-    The range of class codes is left to the kernels (they read them anyway), and has no meaning for
-    `label_logprob`.
-    """
+
+def check_kind(loss: Loss, kind: str) -> None:
+    """Raise `UsageError` (unknown-kind) unless the loss takes predictions of this kind."""
     if kind not in loss.kinds:
         raise UsageError(
             "unknown-kind",
             f"{loss.title} cannot be computed from {kind!r}",
             cure=f"declare the prediction as one of: {', '.join(loss.kinds)}",
         )
+
+
+def check_arguments(loss: Loss, labels: Target, prediction: Floats, kind: str) -> None:
+    """Raise unless the loss takes this kind and the shapes are those of kind and target.
+
+    The range of class codes is left to the kernels (they read them anyway), and has no meaning for
+    `label_logprob`.
+    """
+    check_kind(loss, kind)
     wide, deep = dimensions(kind), TARGETS[loss.target]
     rows = prediction.shape[: deep if wide == 2 else 1]
     if prediction.ndim != wide or labels.ndim != deep or labels.shape != rows:

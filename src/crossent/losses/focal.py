@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from crossent.losses.class_tables import Table, classes_of, frozen_table, table_for, times_label
-from crossent.losses.contract import Codes, Floats
-from crossent.losses.label_probability import LabelProbability, LabelProbabilityLoss, require_option
+from crossent.losses.contract import Codes, Floats, require_option
+from crossent.losses.label_probability import LabelProbability, LabelProbabilityLoss
 from crossent.losses.registry import register
 
 SMALLEST = float(np.finfo(np.float64).smallest_normal)

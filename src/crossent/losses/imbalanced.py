@@ -11,8 +11,7 @@ import numpy as np
 from crossent import kernels
 from crossent.losses.categorical import LogLoss, at_label, softmax_variance
 from crossent.losses.class_tables import Table, classes_of, frozen_table, table_for, times_label
-from crossent.losses.contract import Codes, Floats, Loss, check_arguments
-from crossent.losses.label_probability import require_option
+from crossent.losses.contract import Codes, Floats, Loss, check_arguments, require_option
 from crossent.losses.registry import register
 
 LOG_LOSS = LogLoss()

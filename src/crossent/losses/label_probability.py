@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 
 from crossent import kernels
-from crossent.errors import UsageError
 from crossent.losses.categorical import at_label, softmax_variance
 from crossent.losses.contract import Codes, Floats, Loss, check_arguments
 
@@ -112,9 +111,3 @@ def label_probability(labels: Codes, prediction: Floats, kind: str) -> LabelProb
     if kind == "log_probs":
         return LabelProbability.of_logarithm(kernels.take_label(labels, prediction))
     return LabelProbability.of_logarithm(np.ascontiguousarray(prediction, np.float64))
-
-
-def require_option(holds: bool, name: str, value: object, domain: str) -> None:
-    """Raise `UsageError` (bad-option) unless a parameter of a loss holds what its domain says."""
-    if not holds:
-        raise UsageError("bad-option", f"{name} is {value}", cure=f"use {domain}")

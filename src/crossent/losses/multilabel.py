@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from crossent import kernels
 from crossent.errors import DataError
 from crossent.kernels.reference import BLOCK
-from crossent.losses.contract import Floats, Loss, Target, check_arguments
+from crossent.losses.contract import Floats, Loss, Target, check_arguments, require_option
 from crossent.losses.focal import Focusing, check_focus
-from crossent.losses.label_probability import LabelProbability, require_option
+from crossent.losses.label_probability import LabelProbability
 from crossent.losses.registry import register
 from crossent.losses.sides import Sides
 

@@ -10,8 +10,7 @@ import numpy as np
 
 from crossent import kernels
 from crossent.losses.categorical import at_label, softmax_variance
-from crossent.losses.contract import Codes, Floats, Loss, check_arguments
-from crossent.losses.label_probability import require_option
+from crossent.losses.contract import Codes, Floats, Loss, check_arguments, require_option
 from crossent.losses.registry import register
 from crossent.losses.soft import shortfall
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from crossent.losses.contract import Floats
-from crossent.losses.label_probability import LabelProbability, LabelProbabilityLoss, require_option
+from crossent.losses.contract import Floats, require_option
+from crossent.losses.label_probability import LabelProbability, LabelProbabilityLoss
 from crossent.losses.registry import register
 
 

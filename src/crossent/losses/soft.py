@@ -11,8 +11,7 @@ from crossent import kernels
 from crossent.errors import DataError
 from crossent.kernels.reference import Reals, blocks
 from crossent.losses.categorical import softmax_variance
-from crossent.losses.contract import Codes, Floats, Loss, check_arguments
-from crossent.losses.label_probability import require_option
+from crossent.losses.contract import Codes, Floats, Loss, check_arguments, require_option
 from crossent.losses.registry import register
 
 
