@@ -70,7 +70,7 @@ _HOMES = {
         "perplexity",
     ),
 }
-_PARTS = ("boosting", "imbalance", "losses", "sampling")
+_PARTS = ("boosting", "imbalance", "losses", "sampling", "testing", "torch")
 """Modules that are reached as attributes too: `crossent.losses.get(...)`."""
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
