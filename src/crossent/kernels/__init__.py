@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crossent.kernels.choice import choice
 from crossent.kernels.distributions import cross_entropy, entropy
 from crossent.kernels.divergences import generalised_kl_divergence, js_divergence
 from crossent.kernels.reference import (
@@ -21,9 +22,13 @@ from crossent.kernels.reference import (
 )
 
 
+if choice().native is not None:
+    from crossent.kernels.compiled import log_loss_from_logits, softmax_minus_label
+
+
 def explain() -> str:
     """One sentence: which implementation computes the losses, and why not another."""
-    return "NumPy reference kernels, because this version is built without a compiled core"
+    return choice().reason
 
 
 __all__ = [

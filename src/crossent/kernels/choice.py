@@ -1,0 +1,70 @@
+"""Which kernels compute: the compiled core for this processor, or NumPy; chosen once, with a reason."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from crossent.errors import UsageError
+
+VARIABLE = "CROSSENT_KERNELS"
+"""Environment variable: reference, or an instruction set of the compiled core (avx512, avx2, baseline)."""
+THREADS = "CROSSENT_THREADS"
+"""Environment variable: how many threads a call may use at most."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The kernels of the compiled core, None for NumPy; and why."""
+
+    native: Any
+    reason: str
+
+
+@cache
+def choice() -> Choice:
+    """The kernels that compute, by the environment and the processor.
+
+    Errors: `UsageError` (kernels-unavailable) where the environment names what is not there; a choice by name
+    never falls back.
+    """
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted == "reference":
+        return Choice(None, f"NumPy reference kernels, because {VARIABLE} asks for them")
+    try:
+        from crossent.kernels import _native  # type: ignore[attr-defined]
+    except ImportError:
+        if wanted:
+            raise _unavailable(wanted, ("reference",)) from None
+        return Choice(
+            None,
+            "NumPy reference kernels, because this installation has no compiled core "
+            "(it is built where a C++ compiler is); results are the same, ten to a hundred times slower",
+        )
+    names = tuple(_native.available())
+    native = _native.find(wanted)
+    if native is None:
+        raise _unavailable(wanted, (*names, "reference"))
+    why = f"{VARIABLE} asks for them" if wanted else "this processor has no better set"
+    return Choice(native, f"compiled kernels for {native.name}, because {why} (of {', '.join(names)})")
+
+
+def threads() -> int:
+    """How many threads a call may use: those of the processor that this process may run on, or as limited."""
+    limit = os.environ.get(THREADS, "")
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not limit:
+        return available
+    if not limit.isdecimal() or int(limit) < 1:
+        raise UsageError("bad-option", f"{THREADS} is {limit!r}", cure="set it to a whole number from 1")
+    return int(limit)
+
+
+def _unavailable(wanted: str, names: tuple[str, ...]) -> UsageError:
+    return UsageError(
+        "kernels-unavailable",
+        f"{VARIABLE} is {wanted!r}, which is not available here",
+        cure=f"set it to one of {', '.join(names)}, or unset it",
+    )
