@@ -2,11 +2,13 @@
 // CROSSENT_TABLE (the name of the function that hands them out) set by the build.
 #include "kernels.h"
 #include "logits.h"
+#include "softmax_rows.h"
 
 namespace crossent {
 
 const Kernels& CROSSENT_TABLE() {
-    static const Kernels table = {CROSSENT_NAME, CROSSENT_NAMESPACE::losses_from_logits};
+    static const Kernels table = {CROSSENT_NAME, CROSSENT_NAMESPACE::losses_from_logits,
+                                  CROSSENT_NAMESPACE::probs_kernels()};
     return table;
 }
 

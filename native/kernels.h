@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "probs_table.h"
+
 namespace crossent {
 
 enum class Type : int { float32 = 0, float64 = 1, float16 = 2, bfloat16 = 3 };
@@ -28,6 +30,7 @@ struct LogitsJob {
 struct Kernels {
     const char* name;
     int64_t (*losses_from_logits)(const LogitsJob&, int64_t begin, int64_t end);
+    ProbsKernels probs;
 };
 
 const Kernels& kernels_baseline();

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossent.kernels.choice import choice
+from crossent.kernels.choice import choice, one_thread
 from crossent.kernels.distributions import cross_entropy, entropy
 from crossent.kernels.divergences import generalised_kl_divergence, js_divergence
 from crossent.kernels.reference import (
@@ -20,10 +20,35 @@ from crossent.kernels.reference import (
     take_label,
     top,
 )
-
+from crossent.kernels.scores import (
+    Quality,
+    Scores,
+    checked_log_loss_sum,
+    checked_log_losses,
+    quality,
+    score,
+    score_single,
+)
 
 if choice().native is not None:
     from crossent.kernels.compiled import log_loss_from_logits, softmax_minus_label
+    from crossent.kernels.compiled_probs import (
+        binary_log_loss,
+        brier,
+        brier_from_log_probs,
+        brier_from_logits,
+        checked_log_loss_sum,
+        checked_log_losses,
+        label_probability_loss,
+        log_loss_from_probs,
+        quality,
+        row_sum_and_extremes,
+        score,
+        score_single,
+        softmax,
+        take_label,
+        top,
+    )
 
 
 def explain() -> str:
@@ -32,11 +57,15 @@ def explain() -> str:
 
 
 __all__ = [
+    "Quality",
+    "Scores",
     "binary_log_loss",
     "brier",
     "brier_from_log_probs",
     "brier_from_logits",
     "check_labels",
+    "checked_log_loss_sum",
+    "checked_log_losses",
     "cross_entropy",
     "entropy",
     "explain",
@@ -45,7 +74,11 @@ __all__ = [
     "label_probability_loss",
     "log_loss_from_logits",
     "log_loss_from_probs",
+    "one_thread",
+    "quality",
     "row_sum_and_extremes",
+    "score",
+    "score_single",
     "softmax",
     "softmax_minus_label",
     "take_label",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -51,8 +54,27 @@ def choice() -> Choice:
     return Choice(native, f"compiled kernels for {native.name}, because {why} (of {', '.join(names)})")
 
 
+class _Here(threading.local):
+    alone = False
+
+
+_here = _Here()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within this, calls from this thread use it alone: for callers that have threads of their own."""
+    before, _here.alone = _here.alone, True
+    try:
+        yield
+    finally:
+        _here.alone = before
+
+
 def threads() -> int:
     """How many threads a call may use: those of the processor that this process may run on, or as limited."""
+    if _here.alone:
+        return 1
     limit = os.environ.get(THREADS, "")
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not limit:
