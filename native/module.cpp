@@ -5,6 +5,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "bind_exact.h"
 #include "dispatch.h"
 #include "threads.h"
 
@@ -58,11 +59,12 @@ int64_t losses_from_logits(const Kernels& kernels, Matrix z, Labels labels, Out 
 }  // namespace
 
 NB_MODULE(_native, m) {
-    nb::class_<Kernels>(m, "Kernels")
-        .def_prop_ro("name", [](const Kernels& k) { return k.name; })
+    nb::class_<Kernels> kernels(m, "Kernels");
+    kernels.def_prop_ro("name", [](const Kernels& k) { return k.name; })
         .def("losses_from_logits", &losses_from_logits, nb::arg("z").noconvert(), nb::arg("labels").noconvert(),
              nb::arg("loss").noconvert(), nb::arg("gradient").noconvert().none(), nb::arg("scale").noconvert().none(),
              nb::arg("threads"));
+    bind_exact(kernels);
     m.def("available", &available);
     m.def("find", &find, nb::rv_policy::reference);
 }
