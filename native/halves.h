@@ -75,5 +75,34 @@ inline void narrow(const float* p, int64_t count, Half16* out) {
     }
 }
 
+// The other ways between types that rows are computed in.
+inline void widen(const double* p, int64_t count, double* out) { std::memcpy(out, p, static_cast<size_t>(count) * sizeof(double)); }
+inline void narrow(const double* p, int64_t count, double* out) { widen(p, count, out); }
+inline void widen(const float* p, int64_t count, double* out) {
+    for (int64_t i = 0; i < count; ++i) out[i] = static_cast<double>(p[i]);
+}
+inline void narrow(const double* p, int64_t count, float* out) {
+    for (int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(p[i]);
+}
+// In small pieces by way of float32: a double that lies within 2^-25 of a tie of halves is rounded to that first.
+template <class Half>
+inline void widen(const Half* p, int64_t count, double* out) {
+    float part[256];
+    for (int64_t i = 0; i < count; i += 256) {
+        const int64_t n = count - i < 256 ? count - i : 256;
+        widen(p + i, n, part);
+        widen(part, n, out + i);
+    }
+}
+template <class Half>
+inline void narrow(const double* p, int64_t count, Half* out) {
+    float part[256];
+    for (int64_t i = 0; i < count; i += 256) {
+        const int64_t n = count - i < 256 ? count - i : 256;
+        narrow(p + i, n, part);
+        narrow(part, n, out + i);
+    }
+}
+
 }  // namespace CROSSENT_NAMESPACE
 }  // namespace crossent

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "math.h"
-#include "simd_float.h"
+#include "simd.h"
 
 namespace crossent {
 namespace CROSSENT_NAMESPACE {
@@ -74,7 +74,8 @@ struct Accumulators {
     }
     double total() const {
         const double t = sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
-        return CAREFUL ? t + sum((lost[0] + lost[1]) + (lost[2] + lost[3])) : t;
+        // what an infinite sum lost is nan
+        return CAREFUL && t - t == 0.0 ? t + sum((lost[0] + lost[1]) + (lost[2] + lost[3])) : t;
     }
 };
 
@@ -124,109 +125,6 @@ inline double long_row(const double* z, int64_t classes, int64_t y) {
     return loss_of(sum_of_others(z, classes, y), z[y]);
 }
 
-// --- float32, sixteen at a time -----------------------------------------------------------------------------
-
-constexpr float LN2_HIGH_F = 0.693359375f;      // 10 bits: exact times any n of these
-constexpr float LN2_LOW_F = -2.12194440e-4f;
-constexpr float ROUND_F = 12582912.0f;          // 1.5·2^23
-constexpr double REACH_F = 512.0;
-
-inline F exp_poly(F r) {
-    F q = F::all(1.3926213e-3f);
-    q = fma(q, r, F::all(8.3632030e-3f));
-    q = fma(q, r, F::all(4.1666554e-2f));
-    q = fma(q, r, F::all(1.6666577e-1f));
-    q = fma(q, r, F::all(0.5f));
-    return fma(fma(q, r, F::all(1.0f)), r, F::all(1.0f));
-}
-
-// exp(z − c)·2^−k; logits 86 and more below the largest count as that, 5e-38 of the largest term.
-template <bool CENTRED>
-struct Scaled {
-    F c, k, low;
-    explicit Scaled(const PowerSum& s)
-        : c(F::all(static_cast<float>(s.c))),
-          k(F::all(static_cast<float>(s.k))),
-          low(F::all(static_cast<float>(s.top) - 86.0f)) {}
-    F term(F x) const {
-        const F z = max(low, x), d = CENTRED ? z : z - c;
-        const F n = fma(d, F::all(1.44269504f), F::all(ROUND_F)) - F::all(ROUND_F);
-        const F r = fnma(n, F::all(LN2_LOW_F), fnma(n, F::all(LN2_HIGH_F), d));
-        return scale(exp_poly(r), n - k);
-    }
-};
-
-inline float block_max(const float* z, int64_t count) {
-    F a[4];
-    for (F& m : a) m = F::all(-std::numeric_limits<float>::infinity());
-    int64_t i = 0;
-    for (; i + 4 * WIDE <= count; i += 4 * WIDE)
-        for (int j = 0; j < 4; ++j) a[j] = max(F::load(z + i + j * WIDE), a[j]);
-    float m = largest(max(max(a[0], a[1]), max(a[2], a[3])));
-    for (; i < count; ++i) m = z[i] > m ? z[i] : m;
-    return m;
-}
-
-inline void prefetch(const void* p) {
-#if defined(__GNUC__)
-    __builtin_prefetch(p);
-#else
-    (void)p;
-#endif
-}
-
-// Whole quarters of 64 entries: four terms are added in float32 (two roundings), then in float64.
-template <bool CENTRED>
-inline int64_t wide_range(const float* z, int64_t count, PowerSum& s) {
-    const Scaled<CENTRED> scaled(s);
-    D low = D::all(0.0), high = low;
-    int64_t i = 0;
-    for (; i + 4 * WIDE <= count; i += 4 * WIDE) {
-        F e[4];
-        for (int a = 0; a < 4; ++a) {
-            prefetch(z + i + a * WIDE + BLOCK);
-            e[a] = scaled.term(F::load(z + i + a * WIDE));
-        }
-        const F four = (e[0] + e[1]) + (e[2] + e[3]);
-        low += four.low();
-        high += four.high();
-    }
-    for (; i + WIDE <= count; i += WIDE) {
-        const F e = scaled.term(F::load(z + i));
-        low += e.low();
-        high += e.high();
-    }
-    s.t += sum(low + high);
-    return i;
-}
-
-// Σ over all entries, each term to 1e-7 of itself.
-inline PowerSum wide_sum(const float* z, int64_t classes) {
-    PowerSum s;
-    for (int64_t b = 0; b < classes; b += BLOCK) {
-        const int64_t count = b + BLOCK < classes ? BLOCK : classes - b;
-        const float* q = z + b;
-        s.raise(block_max(q, count), REACH_F);
-        const int64_t done = s.c == 0.0 ? wide_range<true>(q, count, s) : wide_range<false>(q, count, s);
-        if (done < count) {
-            Accumulators<false> acc;
-            add_range<Short>(q + done, count - done, s, acc);
-            s.t += acc.total();
-        }
-    }
-    return s;
-}
-
-inline double long_row(const float* z, int64_t classes, int64_t y) {
-    PowerSum all = wide_sum(z, classes);
-    const double zy = z[y];
-    const Label label(zy, all.c);
-    const double own = std::ldexp(std::exp(label.r), static_cast<int>(std::fmax(label.n - all.k, -2200.0)));
-    // Where the others hold less than two thirds, the label's part would hide the digits of theirs.
-    if (!(all.t - own >= 2.0 * own)) return loss_of(power_sum<Short, false>(z, classes, y), zy);
-    return std::log(all.t) + (std::fma(all.k, LN2_HIGH, all.c - zy) + all.k * LN2_LOW);
-}
-
 // --- with the gradient ----------------------------------------------------------------------------------------
 
 // exp(z − c)·2^−k, or 0 where it is below the range.
@@ -254,46 +152,22 @@ inline void write_softmax(const T* z, int64_t classes, const PowerSum& s, double
     }, g);
 }
 
-template <bool CENTRED>
-inline int64_t write_wide(const float* z, int64_t classes, const PowerSum& s, float weight, float* g) {
-    const Scaled<CENTRED> scaled(s);
-    const F w = F::all(weight);
-    int64_t i = 0;
-    for (; i + WIDE <= classes; i += WIDE) (scaled.term(F::load(z + i)) * w).store(g + i);
-    return i;
-}
-
-// Loss, and factor·(softmax(z) − onehot(y)), whose entry at the label is −Σ of the others.
-inline double long_gradient(const double* z, int64_t classes, int64_t y, double factor, double* g) {
-    PowerSum s = sum_of_others(z, classes, y);
-    const double loss = loss_of(s, z[y]);
-    s.raise(z[y], 524288.0);
-    const double weight = factor / (s.t + term_of(z[y], s));
-    const double others = s.t * weight;
-    write_softmax<Exact>(z, classes, s, weight, g);
-    g[y] = loss == loss ? -others : loss;
-    return loss;
-}
-
-inline double long_gradient(const float* z, int64_t classes, int64_t y, double factor, float* g) {
-    PowerSum s = wide_sum(z, classes);
-    const double zy = z[y], own = term_of(zy, s);
-    double loss, others = s.t - own;
-    if (others >= 2.0 * own) {
-        loss = std::log(s.t) + (std::fma(s.k, LN2_HIGH, s.c - zy) + s.k * LN2_LOW);
-    } else {
-        PowerSum exact = power_sum<Short, false>(z, classes, y);
-        loss = loss_of(exact, zy);
-        exact.raise(s.top, REACH_F);
-        s = exact;
-        others = s.t;
+// Loss, and factor·(softmax(z) − onehot(y)), whose entry at the label is −Σ of the others, from that sum.
+template <class Poly, class T>
+inline double long_gradient(const T* z, int64_t classes, int64_t y, double factor, PowerSum s, T* g) {
+    const double zy = z[y], loss = loss_of(s, zy);
+    s.raise(zy, 524288.0);
+    const double weight = factor / (s.t + term_of(zy, s)), others = s.t * weight;
+    if (loss != loss) {
+        for (int64_t k = 0; k < classes; ++k) g[k] = static_cast<T>(loss);
+        return loss;
     }
-    const double weight = factor / (others + term_of(zy, s));
-    const int64_t done = s.c == 0.0 ? write_wide<true>(z, classes, s, static_cast<float>(weight), g)
-                                    : write_wide<false>(z, classes, s, static_cast<float>(weight), g);
-    write_softmax<Short>(z + done, classes - done, s, weight, g + done);
-    g[y] = static_cast<float>(loss == loss ? -others * weight : loss);
+    write_softmax<Poly>(z, classes, s, weight, g);
+    g[y] = static_cast<T>(-others);
     return loss;
+}
+inline double long_gradient(const double* z, int64_t classes, int64_t y, double factor, double* g) {
+    return long_gradient<Exact>(z, classes, y, factor, sum_of_others(z, classes, y), g);
 }
 
 }  // namespace CROSSENT_NAMESPACE

@@ -82,6 +82,20 @@ inline D log(D x) {
     return pick((x < zero) | is_nan(x), D::all(std::numeric_limits<double>::quiet_NaN()), y);
 }
 
+// log(1 + x) for finite x >= 0 to 8e-10 of itself, for float32 data; nan for what is not finite.
+inline D short_log1p(D x) {
+    const D u = D::all(1.0) + x;
+    D m, e;
+    split(u, m, e);
+    const D f = pick(u < D::all(1.4142135623730951), x, m - D::all(1.0));
+    const D s = f / (D::all(2.0) + f), z = s * s;
+    D r = D::all(0x1.31e6775ae16e4p-2);
+    r = fma(r, z, D::all(0x1.995e9b2cab22cp-2));
+    r = fma(r, z, D::all(0x1.55557a428b647p-1));
+    // `split` makes a number of nan
+    return fma(e, D::all(LN2_HIGH), fma(s * z, r, s + s)) + (x - x);
+}
+
 // log(1 + x) for x >= 0 (inf and nan give themselves), precise for x far below 1 too.
 inline D log1p(D x) {
     const D one = D::all(1.0);

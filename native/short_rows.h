@@ -50,12 +50,12 @@ inline void transpose(D* r) {
 }
 #else
 inline void transpose(D* r) {
-    for (int i = 0; i < LANES; ++i)
-        for (int j = 0; j < i; ++j) {
-            const double t = r[i].v[j];
-            r[i].v[j] = r[j].v[i];
-            r[j].v[i] = t;
-        }
+    double v[LANES][LANES], t[LANES];
+    for (int i = 0; i < LANES; ++i) r[i].store(v[i]);
+    for (int j = 0; j < LANES; ++j) {
+        for (int i = 0; i < LANES; ++i) t[i] = v[i][j];
+        r[j] = D::load(t);
+    }
 }
 #endif
 
@@ -156,12 +156,24 @@ inline RowSums row_sums(D* z, int64_t classes, D y) {
         least = min(z[i], least);
         label = pick(y == j, z[i], label);
     }
+    const Mask far = (top > D::all(300.0)) | (least < D::all(-300.0));
     RowSums s;
     s.others = s.own = D::all(0.0);
-    if (any((top > D::all(300.0)) | (least < D::all(-300.0))))
-        scaled_sums<Poly>(z, classes, y, top, label, s);
-    else
+    if (!any(far)) {
         plain_sums<Poly>(z, classes, y, s);
+    } else {
+        // each row by what it holds itself, whatever the others in the vector hold
+        D terms[FEW + LANES];
+        std::memcpy(terms, z, static_cast<size_t>(classes) * sizeof(D));
+        RowSums scaled = s;
+        plain_sums<Poly>(z, classes, y, s);
+        scaled_sums<Poly>(terms, classes, y, top, label, scaled);
+        for (int64_t i = 0; i < classes; ++i) z[i] = pick(far, terms[i], z[i]);
+        s.losses = pick(far, scaled.losses, s.losses);
+        s.others = pick(far, scaled.others, s.others);
+        s.own = pick(far, scaled.own, s.own);
+        s.bad = (far & scaled.bad) | (!far & s.bad);
+    }
     s.losses = pick(s.bad, D::all(std::numeric_limits<double>::quiet_NaN()), s.losses);
     return s;
 }

@@ -14,6 +14,10 @@
 #include <immintrin.h>
 #endif
 
+#if CROSSENT_ISA == 0 && defined(__GNUC__) && defined(__SSE2__)
+#define CROSSENT_VECTORS
+#endif
+
 namespace crossent {
 namespace CROSSENT_NAMESPACE {
 
@@ -66,7 +70,6 @@ inline D load_part(const float* p, int count, double fill) {
 
 // x·2^n for whole n where the result is a normal number
 inline D scale(D x, D n) { return {_mm512_scalef_pd(x.v, n.v)}; }
-
 // x = m·2^e with m in [1/√2, √2), for normal x
 inline void split(D x, D& m, D& e) {
     const __m512i offset = _mm512_set1_epi64(0x3fe6a09e667f3bcdLL);  // bits of 1/√2
@@ -152,7 +155,6 @@ inline __m256d scale(__m256d x, __m256d n) {
     return _mm256_mul_pd(_mm256_mul_pd(x, _mm256_castsi256_pd(a)), _mm256_castsi256_pd(b));
 }
 inline D scale(D x, D n) { return {scale(x.lo, n.lo), scale(x.hi, n.hi)}; }
-
 inline void split(__m256d x, __m256d& m, __m256d& e) {
     const __m256i offset = _mm256_set1_epi64x(0x3fe6a09e667f3bcdLL);
     const __m256i shifted = _mm256_sub_epi64(_mm256_castpd_si256(x), offset);
@@ -167,6 +169,10 @@ inline void split(D x, D& m, D& e) {
     split(x.lo, m.lo, e.lo);
     split(x.hi, m.hi, e.hi);
 }
+
+#elif defined(CROSSENT_VECTORS)
+
+#include "simd_vector.h"
 
 #else
 
@@ -300,6 +306,11 @@ inline double sum(D x) {
     double v[LANES];
     x.store(v);
     return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+}
+inline double first(D x) {
+    double v[LANES];
+    x.store(v);
+    return v[0];
 }
 inline double largest(D x) {
     double v[LANES];

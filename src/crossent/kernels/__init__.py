@@ -20,10 +20,26 @@ from crossent.kernels.reference import (
     take_label,
     top,
 )
-
+from crossent.kernels.row_losses import (
+    log_sum_exp,
+    loss_and_gradient_from_logits,
+    sigmoid_log_loss_from_logits,
+    sigmoid_loss_and_gradient_from_logits,
+    soft_cross_entropy_from_logits,
+    soft_loss_and_gradient_from_logits,
+)
 
 if choice().native is not None:
-    from crossent.kernels.compiled import log_loss_from_logits, softmax_minus_label
+    from crossent.kernels.compiled import (
+        log_loss_from_logits,
+        log_sum_exp,
+        loss_and_gradient_from_logits,
+        sigmoid_log_loss_from_logits,
+        sigmoid_loss_and_gradient_from_logits,
+        soft_cross_entropy_from_logits,
+        soft_loss_and_gradient_from_logits,
+        softmax_minus_label,
+    )
 
 
 def explain() -> str:
@@ -45,7 +61,13 @@ __all__ = [
     "label_probability_loss",
     "log_loss_from_logits",
     "log_loss_from_probs",
+    "log_sum_exp",
+    "loss_and_gradient_from_logits",
     "row_sum_and_extremes",
+    "sigmoid_log_loss_from_logits",
+    "sigmoid_loss_and_gradient_from_logits",
+    "soft_cross_entropy_from_logits",
+    "soft_loss_and_gradient_from_logits",
     "softmax",
     "softmax_minus_label",
     "take_label",
