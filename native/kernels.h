@@ -24,10 +24,17 @@ struct LogitsJob {
     const double* scale;      // (rows,) factor of each gradient row, or null for ones
 };
 
+// The words begin … end, read or copied.
+struct LimitKernels {
+    uint64_t (*read)(const uint64_t* p, int64_t begin, int64_t end);
+    void (*copy)(const uint64_t* from, uint64_t* to, int64_t begin, int64_t end);
+};
+
 // Each function does the rows begin … end and returns the first row with a bad label, or −1.
 struct Kernels {
     const char* name;
     int64_t (*losses_from_logits)(const LogitsJob&, int64_t begin, int64_t end);
+    LimitKernels limits;
 };
 
 const Kernels& kernels_baseline();

@@ -263,15 +263,24 @@ inline int64_t write_wide(const float* z, int64_t classes, const PowerSum& s, fl
     return i;
 }
 
+// The gradient of a row that holds nan or +inf, or nothing but −inf: nan everywhere.
+template <class T>
+inline double no_gradient(int64_t classes, T* g) {
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    for (int64_t i = 0; i < classes; ++i) g[i] = static_cast<T>(nan);
+    return nan;
+}
+
 // Loss, and factor·(softmax(z) − onehot(y)), whose entry at the label is −Σ of the others.
 inline double long_gradient(const double* z, int64_t classes, int64_t y, double factor, double* g) {
     PowerSum s = sum_of_others(z, classes, y);
     const double loss = loss_of(s, z[y]);
+    if (loss != loss) return no_gradient(classes, g);
     s.raise(z[y], 524288.0);
     const double weight = factor / (s.t + term_of(z[y], s));
     const double others = s.t * weight;
     write_softmax<Exact>(z, classes, s, weight, g);
-    g[y] = loss == loss ? -others : loss;
+    g[y] = -others;
     return loss;
 }
 
@@ -288,11 +297,12 @@ inline double long_gradient(const float* z, int64_t classes, int64_t y, double f
         s = exact;
         others = s.t;
     }
+    if (loss != loss) return no_gradient(classes, g);
     const double weight = factor / (others + term_of(zy, s));
     const int64_t done = s.c == 0.0 ? write_wide<true>(z, classes, s, static_cast<float>(weight), g)
                                     : write_wide<false>(z, classes, s, static_cast<float>(weight), g);
     write_softmax<Short>(z + done, classes - done, s, weight, g + done);
-    g[y] = static_cast<float>(loss == loss ? -others * weight : loss);
+    g[y] = static_cast<float>(-others * weight);
     return loss;
 }
 

@@ -5,6 +5,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "bind_limits.h"
 #include "dispatch.h"
 #include "threads.h"
 
@@ -31,7 +32,8 @@ Type type_of(const Array& array) {
 
 template <class Array>
 Rows rows_of(const Array& array) {
-    if (array.shape(1) > 1 && array.stride(1) != 1) throw nb::value_error("entries of a row must be neighbours");
+    // an empty array has any strides
+    if (array.shape(0) > 0 && array.shape(1) > 1 && array.stride(1) != 1) throw nb::value_error("entries of a row must be neighbours");
     return {array.data(), type_of(array), static_cast<int64_t>(array.shape(0)), static_cast<int64_t>(array.shape(1)),
             array.stride(0)};
 }
@@ -58,11 +60,12 @@ int64_t losses_from_logits(const Kernels& kernels, Matrix z, Labels labels, Out 
 }  // namespace
 
 NB_MODULE(_native, m) {
-    nb::class_<Kernels>(m, "Kernels")
-        .def_prop_ro("name", [](const Kernels& k) { return k.name; })
+    nb::class_<Kernels> kernels(m, "Kernels");
+    kernels.def_prop_ro("name", [](const Kernels& k) { return k.name; })
         .def("losses_from_logits", &losses_from_logits, nb::arg("z").noconvert(), nb::arg("labels").noconvert(),
              nb::arg("loss").noconvert(), nb::arg("gradient").noconvert().none(), nb::arg("scale").noconvert().none(),
              nb::arg("threads"));
+    bind_limits(kernels);
     m.def("available", &available);
     m.def("find", &find, nb::rv_policy::reference);
 }

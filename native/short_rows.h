@@ -113,7 +113,7 @@ inline void plain_sums(D* z, int64_t classes, D y, RowSums& s) {
 }
 
 template <class Poly>
-inline void scaled_sums(D* z, int64_t classes, D y, D top, D label, RowSums& s) {
+inline void scaled_sums(D* z, int64_t classes, D y, D top, D label, Mask steep, RowSums& s) {
     const D zero = D::all(0.0), one = D::all(1.0), infinite = D::all(std::numeric_limits<double>::infinity());
     const Mask usable = (top < infinite) & (zero - infinite < top);
     top = pick(usable, top, zero);
@@ -144,6 +144,8 @@ inline void scaled_sums(D* z, int64_t classes, D y, D top, D label, RowSums& s) 
         const D distance = fma(k, D::all(LN2_HIGH), c - label) + k * D::all(LN2_LOW);
         s.losses = pick(behind, log(s.others) + distance, s.losses);
     }
+    // rows that are here for their neighbours' sake: powers of two apart from plain sums, so the ratio has its bits
+    s.losses = pick(steep, s.losses, log1p(s.others / s.own));
 }
 
 // Every entry becomes its term, exp(z_j) in the units of the row's sums.
@@ -158,8 +160,9 @@ inline RowSums row_sums(D* z, int64_t classes, D y) {
     }
     RowSums s;
     s.others = s.own = D::all(0.0);
-    if (any((top > D::all(300.0)) | (least < D::all(-300.0))))
-        scaled_sums<Poly>(z, classes, y, top, label, s);
+    const Mask steep = (top > D::all(300.0)) | (least < D::all(-300.0));
+    if (any(steep))
+        scaled_sums<Poly>(z, classes, y, top, label, steep, s);
     else
         plain_sums<Poly>(z, classes, y, s);
     s.losses = pick(s.bad, D::all(std::numeric_limits<double>::quiet_NaN()), s.losses);

@@ -262,8 +262,9 @@ inline D load_part(const T* p, int count, double fill) {
 inline D scale(D x, D n) {
     D r;
     for (int i = 0; i < LANES; ++i) {
-        const int64_t whole = static_cast<int64_t>(n.v[i]), half = whole / 2;
-        const int64_t a = (half + 1023) << 52, b = (whole - half + 1023) << 52;
+        // nan and inf are no exponents: x is nan then, and stays so
+        const int64_t whole = n.v[i] > -4096.0 && n.v[i] < 4096.0 ? static_cast<int64_t>(n.v[i]) : 0, half = whole / 2;
+        const uint64_t a = static_cast<uint64_t>(half + 1023) << 52, b = static_cast<uint64_t>(whole - half + 1023) << 52;
         double p, q;
         std::memcpy(&p, &a, 8);
         std::memcpy(&q, &b, 8);

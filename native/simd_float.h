@@ -101,9 +101,11 @@ inline F fnma(F a, F b, F c) { return c - a * b; }
 inline F scale(F x, F n) {
     F r;
     for (int i = 0; i < WIDE; ++i) {
-        int32_t bits;
+        uint32_t bits;
         std::memcpy(&bits, &x.v[i], 4);
-        bits += static_cast<int32_t>(n.v[i]) * (1 << 23);
+        // nan and inf are no exponents: x is nan then, and stays so
+        const int32_t whole = n.v[i] > -256.0f && n.v[i] < 256.0f ? static_cast<int32_t>(n.v[i]) : 0;
+        bits += static_cast<uint32_t>(whole) << 23;
         std::memcpy(&r.v[i], &bits, 4);
     }
     return r;

@@ -35,7 +35,11 @@ int64_t over_rows(int64_t rows, int64_t block, int threads, Work work) {
         }
     };
     std::vector<std::thread> others;
-    for (int i = 1; i < threads; ++i) others.emplace_back(turn);
+    try {
+        for (int i = 1; i < threads; ++i) others.emplace_back(turn);
+    } catch (...) {
+        // the system gives no more threads: those there are, this one at least, do all the work
+    }
     turn();
     for (std::thread& other : others) other.join();
     if (failure) std::rethrow_exception(failure);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossent.kernels.choice import choice
+from crossent.kernels.choice import choice, instruction_sets, threads
 from crossent.kernels.distributions import cross_entropy, entropy
 from crossent.kernels.divergences import generalised_kl_divergence, js_divergence
 from crossent.kernels.reference import (
@@ -20,7 +20,6 @@ from crossent.kernels.reference import (
     take_label,
     top,
 )
-
 
 if choice().native is not None:
     from crossent.kernels.compiled import log_loss_from_logits, softmax_minus_label
@@ -41,6 +40,7 @@ __all__ = [
     "entropy",
     "explain",
     "generalised_kl_divergence",
+    "instruction_sets",
     "js_divergence",
     "label_probability_loss",
     "log_loss_from_logits",
@@ -49,5 +49,6 @@ __all__ = [
     "softmax",
     "softmax_minus_label",
     "take_label",
+    "threads",
     "top",
 ]

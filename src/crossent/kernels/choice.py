@@ -23,6 +23,12 @@ class Choice:
     reason: str
 
 
+def instruction_sets() -> tuple[str, ...]:
+    """Names of the compiled sets that this processor has, best first; none where there is no core."""
+    core = _core()
+    return () if core is None else tuple(core.available())
+
+
 @cache
 def choice() -> Choice:
     """The kernels that compute, by the environment and the processor.
@@ -33,18 +39,17 @@ def choice() -> Choice:
     wanted = os.environ.get(VARIABLE, "")
     if wanted == "reference":
         return Choice(None, f"NumPy reference kernels, because {VARIABLE} asks for them")
-    try:
-        from crossent.kernels import _native  # type: ignore[attr-defined]
-    except ImportError:
+    core = _core()
+    if core is None:
         if wanted:
-            raise _unavailable(wanted, ("reference",)) from None
+            raise _unavailable(wanted, ("reference",))
         return Choice(
             None,
             "NumPy reference kernels, because this installation has no compiled core "
             "(it is built where a C++ compiler is); results are the same, ten to a hundred times slower",
         )
-    names = tuple(_native.available())
-    native = _native.find(wanted)
+    names = instruction_sets()
+    native = core.find(wanted)
     if native is None:
         raise _unavailable(wanted, (*names, "reference"))
     why = f"{VARIABLE} asks for them" if wanted else "this processor has no better set"
@@ -60,6 +65,15 @@ def threads() -> int:
     if not limit.isdecimal() or int(limit) < 1:
         raise UsageError("bad-option", f"{THREADS} is {limit!r}", cure="set it to a whole number from 1")
     return int(limit)
+
+
+def _core() -> Any:
+    """The compiled module, None where it was not built."""
+    try:
+        from crossent.kernels import _native  # type: ignore[attr-defined]
+    except ImportError:
+        return None
+    return _native
 
 
 def _unavailable(wanted: str, names: tuple[str, ...]) -> UsageError:
