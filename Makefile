@@ -1,4 +1,5 @@
-# Every target works in a new clone: only Python 3.11 or newer, make and pip are assumed.
+# Every target works in a new clone: only Python 3.11 or newer, make and pip are assumed. With a C++ compiler the
+# core is compiled; cmake and ninja come with pip where they are missing.
 
 # The first interpreter that runs and is new enough; override with `make test PYTHON=/path/to/python`.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -9,12 +10,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 PAGE := demo-report.html
 FLIGHTS := $(wildcard examples/flights/*.parquet)
+NATIVE := $(wildcard native/*.h native/*.cpp) native/CMakeLists.txt
+SAY_KERNELS := $(BIN)/python -c 'from crossent.kernels import explain; print(explain())'
+MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test lint docs bench fuzz sanitize clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.report  ## choose between six models of flight delays and write demo-report.html
 	$(BIN)/crossent select $(FLIGHTS) --cluster day --positive late --html $(PAGE)
@@ -33,8 +37,14 @@ docs: $(VENV)/.dev  ## the documentation, warnings as errors, in docs/_build/htm
 	@echo "The documentation is $(abspath docs/_build/html/index.html)"
 
 bench: $(VENV)/.dev  ## every benchmark; results go to benchmarks/results
-	@set -e; for script in $(filter-out benchmarks/common.py,$(wildcard benchmarks/*.py)); do \
+	@set -e; for script in $(filter-out benchmarks/common.py benchmarks/peers.py,$(wildcard benchmarks/*.py)); do \
 		echo "== $$script"; $(BIN)/python $$script; done
+
+fuzz: $(VENV)/.dev  ## random shapes, strides, types and values through the core, MINUTES=10
+	$(BIN)/python tests/native/fuzz.py --minutes $(MINUTES)
+
+sanitize: $(VENV)/.dev  ## the core under AddressSanitizer, UBSan and ThreadSanitizer
+	PYTHON=$(BIN)/python native/tests/sanitize.sh
 
 clean:  ## remove the environment, caches and everything built
 	rm -rf $(VENV) $(filter-out docs/losses/index.md,$(wildcard docs/losses/*.md)) docs/_build build dist $(PAGE) .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -45,10 +55,12 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.report: $(VENV)/.made pyproject.toml
+$(VENV)/.report: $(VENV)/.made pyproject.toml $(NATIVE)
 	$(PIP) -e '.[report]'
+	@$(SAY_KERNELS)
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.made pyproject.toml
+$(VENV)/.dev: $(VENV)/.made pyproject.toml $(NATIVE)
 	$(PIP) -e '.[report,torch,docs,dev]'
+	@$(SAY_KERNELS)
 	@touch $@ $(VENV)/.report

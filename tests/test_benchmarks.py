@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -82,3 +84,27 @@ def test_results_carry_the_machine(
         "cpu": 1.0,
         "peak_rss": 3,
     }
+
+
+def test_the_cpu_benchmark_measures_every_contender(tmp_path: Path) -> None:
+    """Each task on one small shape: what is installed runs, agrees on the mean, stands beside the limit."""
+    script = Path(__file__).parents[1] / "benchmarks" / "cpu.py"
+    out = tmp_path / "found.json"
+    command = [sys.executable, script, "--quick", "--only", "(20000, 10)", "--threads", "1", "--out", out]
+    paths = os.pathsep.join(path for path in sys.path if path)
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    cases = json.loads(out.read_text())
+    assert [(case["task"], case["dtype"]) for case in cases] == [
+        ("probabilities, loss", "float64"),
+        ("probabilities, loss", "float32"),
+        ("logits, loss", "float32"),
+        ("logits, loss and gradient", "float32"),
+    ]
+    for case in cases:
+        assert {"limit", *case["means"]} == set(case["times"])
+        assert any(name.startswith("crossent") for name in case["means"])
+        assert case["times"]["limit"]["wall_ratio"] == 1
+    assert "another mean" not in done.stdout

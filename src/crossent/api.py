@@ -254,6 +254,17 @@ def provenance(options: ReadOptions | None = None) -> tuple[tuple[str, str], ...
     )
 
 
+def installation() -> tuple[tuple[str, str], ...]:
+    """What computes here: versions, the kernels chosen and why, what they could be, and threads."""
+    from crossent import kernels
+
+    return (
+        *provenance()[1:-1],
+        ("instruction sets", ", ".join(kernels.instruction_sets()) or "none: there is no compiled core"),
+        ("threads", str(kernels.threads())),
+    )
+
+
 def _text(value: object) -> str:
     """An option's value as it is written on the command line; of many names the first and the last."""
     if not isinstance(value, tuple):

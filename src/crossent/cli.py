@@ -29,30 +29,34 @@ if TYPE_CHECKING:
 
 GATE_FAILED = 3
 INTERRUPTED = 130
+VERBOSE = "crossent.verbose"
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        click.echo(f"crossent {__version__}")
-        if "--verbose" in sys.argv:
-            from crossent.api import provenance
-
-            for what, value in provenance()[1:-1]:
-                click.echo(f"{what}: {value}")
+        # all of it or, where a variable of the environment is wrong, nothing
+        facts = _facts() if context.meta.get(VERBOSE) else []
+        click.echo("\n".join([f"crossent {__version__}", *facts]))
         context.exit()
+
+
+def _facts() -> list[str]:
+    from crossent.api import installation
+
+    return [f"{what}: {value}" for what, value in installation()]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_print_version,
-    help="Show the version.",
+    "--version", is_flag=True, expose_value=False, callback=_print_version, help="Show the version."
 )
 @click.option(
-    "--verbose", is_flag=True, expose_value=False, help="With --version: show what computes the losses, too."
+    "--verbose",
+    is_flag=True,
+    is_eager=True,  # before --version, wherever it stands
+    expose_value=False,
+    callback=lambda context, _, wanted: context.meta.update({VERBOSE: wanted}),
+    help="With --version: show what computes the losses, too.",
 )
 def cli() -> None:
     """Judge predictions by cross-entropy, compare models on the same rows, and choose one.

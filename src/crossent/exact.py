@@ -5,6 +5,7 @@ products one in units of 2⁻²¹⁴⁸. `cut` writes an array as  x = Σ_j h_j 
 enough that a block's sum, histogram or dot product of slices is exact in float64 whatever the order of its
 additions (the error-free splitting of Ozaki, Ogita, Oishi & Rump 2012, doi:10.1007/s11075-011-9478-1). The
 block results are added as integers. Merging is integer addition: associative, commutative, without error.
+The compiled core cuts the same way, in registers; its integers are the same.
 """
 
 from __future__ import annotations
@@ -12,9 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from crossent.kernels import compiled_exact
+from crossent.kernels.choice import choice
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -37,6 +42,11 @@ Slices = list[tuple[int, Floats]]
 """An array as Σ h·2^g: pairs (g, h) of an exponent and an array of whole numbers."""
 
 
+def core() -> Any:
+    """The compiled core, None where NumPy computes."""
+    return choice().native
+
+
 def cut(x: Floats, bits: int, grid: int | None = None) -> Slices:
     """Slices (g, h) with x = Σ h·2^g exactly, h integers with |h| ≤ 2**bits, each g a multiple of `grid`.
 
@@ -53,7 +63,7 @@ def cut(x: Floats, bits: int, grid: int | None = None) -> Slices:
         if top == 0.0:
             return slices
         if not math.isfinite(top):
-            raise ValueError("only finite numbers have an exact sum")
+            raise _not_finite()
         g = max(lowest, -((bits - math.frexp(top)[1]) // grid) * grid)
         if g + 53 > 1023:
             rest = _cut_huge(rest, bits, grid, slices)
@@ -74,6 +84,15 @@ def cut_for_sums(x: Floats) -> Slices:
     A loss column of 2**15 rows gives 2 or 3 slices, where the grid of 32 bits gives 3 or 4.
     """
     return cut(x, _EXACT_BITS - max(x.size - 1, 3).bit_length(), 1)
+
+
+def _not_finite() -> ValueError:
+    return ValueError("only finite numbers have an exact sum")
+
+
+def cut_for_tables(x: Floats) -> Floats | Slices:
+    """Values that several tables take: cut once, or as they are where the core cuts faster than it reads."""
+    return cut_for_sums(x) if core() is None else x
 
 
 def _magnitude(x: Floats) -> float:
@@ -97,6 +116,11 @@ def exact_sum(x: Floats) -> int:
     >>> to_float(exact_sum(np.array([1e16, 1.0, -1e16])))
     1.0
     """
+    if core() is not None:
+        found = compiled_exact.exact_sum(core(), x)
+        if found is None:
+            raise _not_finite()
+        return found >> (compiled_exact.UNIT - SUM_UNIT)
     total = 0
     for start in range(0, x.size, _SUM_BLOCK):
         for g, h in cut_for_sums(x[start : start + _SUM_BLOCK]):
@@ -113,6 +137,11 @@ def exact_gram(columns: Sequence[Floats | None], pairs: Sequence[tuple[int, int]
     >>> [to_float(k, PRODUCT_UNIT) for k in exact_gram(columns, [(0, 0), (0, 1), (1, 1)])]
     [2.0, 7.0, 25.0]
     """
+    if core() is not None:
+        found = compiled_exact.exact_gram(core(), columns, pairs)
+        if found is None:
+            raise _not_finite()
+        return [total >> (compiled_exact.UNIT - PRODUCT_UNIT) for total in found]
     sums: dict[tuple[int, int], int] = {}
     size = next((c.size for c in columns if c is not None), 0)
     step = _GRAM_BLOCK * max(1, _GRAM_NUMBERS // max(1, len(columns)) // _GRAM_BLOCK)
@@ -193,11 +222,13 @@ def _exact_dot(x: Floats, y: Floats) -> Fraction:
     return to_fraction(exact_gram([x, y], [(0, 1)])[0], PRODUCT_UNIT)
 
 
-def counts_of(codes: Ints) -> Ints:
-    """How often each code 0 … max occurs."""
-    top = int(codes.max(initial=0))
+def counts_of(codes: Ints, cells: int | None = None) -> Ints:
+    """How often each code 0 … max, or 0 … cells − 1 where that is known, occurs."""
+    top = int(codes.max(initial=0)) if cells is None else cells - 1
+    if core() is not None:
+        return compiled_exact.cell_counts(core(), codes, top + 1)
     if top > 1:
-        return np.bincount(codes)
+        return np.bincount(codes, minlength=top + 1)
     ones = int(np.count_nonzero(codes))
     return np.array([codes.size - ones, ones][: top + 1], np.int64)
 
@@ -264,22 +295,50 @@ class LimbSums:
     ) -> None:
         """Add values[i] to cell offset + codes[i], or to cell index[codes[i]] (index without repetition).
 
-        Values that several tables take are cut once, with `cut_for_sums`, and given as slices.
+        Values that several tables take are given as `cut_for_tables` has them.
         """
+        if (
+            core() is not None
+            and not isinstance(values, list)
+            and self._added(codes, values, offset, sign, index)
+        ):
+            return
         histogram = _Histogram(codes)
         size = histogram.top + 1
         cells = slice(offset, offset + size) if index is None else index[:size]
         for g, h in values if isinstance(values, list) else cut_for_sums(values):
             self._add_units(g, histogram.sums(h).astype(np.int64) * sign, cells)
 
+    def _added(self, codes: Ints, values: Floats, offset: int, sign: int, index: Ints | None) -> bool:
+        """Add by the compiled core, once there are cells enough; False where it cannot."""
+        for make_room in (False, True):
+            if make_room:
+                size = int(codes.max(initial=0)) + 1
+                self._reach(slice(offset, offset + size) if index is None else index[:size])
+            if compiled_exact.add_to_cells(
+                core(), codes, values, self.limbs, self.cells, offset, index, sign
+            ):
+                self._count()
+                return True
+        return False
+
+    def _reach(self, cells: slice | Ints) -> None:
+        self.resize(cells.stop if isinstance(cells, slice) else int(cells.max(initial=-1)) + 1)
+
     def add_counts(self, counts: Ints, offset: int = 0, index: Ints | None = None) -> None:
         """Add whole numbers to the cells from `offset` on, or to the first cells of `index`."""
         cells = slice(offset, offset + counts.size) if index is None else index[: counts.size]
         self._add_units(0, counts, cells)
 
+    def add_units(self, g: int, sums: Ints) -> None:
+        """Add whole numbers up to 2**62 in units of 2^g to the first cells."""
+        low = sums & ((1 << 32) - 1)
+        self._add_units(g, low, slice(0, sums.size))
+        self._add_units(g + 32, (sums - low) >> 32, slice(0, sums.size))
+
     def _add_units(self, g: int, sums: Ints, cells: slice | Ints) -> None:
         """Add whole numbers below 2**53 in units of 2^g, g ≥ −1074."""
-        self.resize(cells.stop if isinstance(cells, slice) else int(cells.max(initial=-1)) + 1)
+        self._reach(cells)
         j, shift = divmod(g, self.BITS)
         if shift == 0:
             self._limb(j)[cells] += sums

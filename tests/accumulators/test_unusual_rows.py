@@ -61,7 +61,9 @@ def test_weighted_finite_and_infinite_rows(pairs, weighted):
     assert (table.finite is None) == all(counted)
     assert table.finite is None or table.finite.tolist() == counted
     for slices, values in ((table.loss_slices, expected), (table.square_slices, [x * x for x in expected])):
-        back = sum((np.ldexp(h, g) for g, h in slices), np.zeros(loss.size))
+        # the compiled core takes the values as they are
+        whole = isinstance(slices, np.ndarray)
+        back = slices if whole else sum((np.ldexp(h, g) for g, h in slices), np.zeros(loss.size))
         assert back.tolist() == pytest.approx(values, rel=1e-15, abs=5e-324)
 
 

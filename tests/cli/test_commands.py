@@ -291,10 +291,24 @@ def test_progress_is_for_terminals_and_long_work(
     assert ("rows/s" in terminal.text) is shown
 
 
-def test_version(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("order", [("--version", "--verbose"), ("--verbose", "--version")])
+def test_version_says_what_computes(run: Run, order: tuple[str, str]) -> None:
     assert run("--version").out == f"crossent {crossent.__version__}\n"
-    monkeypatch.setattr(sys, "argv", ["crossent", "--version", "--verbose"])
-    assert "NumPy: " in run("--version", "--verbose").out
+    first, *facts = run(*order).out.splitlines()
+    assert first == f"crossent {crossent.__version__}"
+    assert [fact.split(": ")[0] for fact in facts] == [
+        "Python", "NumPy", "kernels", "instruction sets", "threads"
+    ]  # fmt: skip
+    assert f"kernels: {crossent.kernels.explain()}" in facts
+
+
+def test_version_prints_nothing_where_the_environment_is_wrong(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROSSENT_THREADS", "none")
+    outcome = run("--version", "--verbose")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "[bad-option]" in outcome.err
 
 
 @pytest.mark.parametrize("command", ["evaluate", "select", "merge", "report"])

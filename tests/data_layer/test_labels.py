@@ -220,3 +220,26 @@ def test_whole_numbers_find_the_class_of_their_value(numbers, zeros):
 def test_the_type_of_values_is_seen_through_a_dictionary():
     assert value_type(pa.dictionary(pa.int8(), pa.float16())) == pa.float16()
     assert value_type(pa.list_(pa.int8())) == pa.list_(pa.int8())
+
+
+SIGNED, UNSIGNED = (pa.int8(), pa.int16(), pa.int32(), pa.int64()), (pa.uint16(), pa.uint32(), pa.uint64())
+NEAR = [(type_, n) for type_ in SIGNED for n in ([3], [0, 1, 1, 0], [7, -7, 7, 5], [-1], [100, 127, -128])]
+NEAR += [
+    (type_, n) for type_ in UNSIGNED for n in ([3], [1, 0, 1], [0, 4095], [0, 4096, 7], [65_535, 65_000])
+]
+
+
+@pytest.mark.parametrize(("type_", "numbers"), NEAR)
+def test_whole_numbers_close_together_are_the_keys_of_their_text(type_, numbers):
+    column = pa.array([numbers[0], *numbers], type_).slice(1)
+    found = keyed(column)
+    assert [found.values[i] for i in found.codes] == [str(n) for n in numbers]
+    assert sorted(found.values) == sorted({str(n) for n in numbers})
+    assert found.codes.dtype == np.int64
+
+
+def test_whole_numbers_at_the_ends_of_their_type():
+    for type_, ends in ((pa.int64(), [-(2**63), 2**63 - 1]), (pa.uint64(), [2**64 - 1, 2**64 - 2])):
+        for numbers in (ends, ends[:1] * 3, ends[::-1]):
+            found = keyed(pa.array(numbers, type_))
+            assert [found.values[i] for i in found.codes] == [str(n) for n in numbers]

@@ -195,7 +195,7 @@ def test_softmax_is_a_distribution_and_keeps_the_order(case):
 def test_gradient_is_softmax_less_the_label_and_sums_to_nothing(case):
     labels, z = case
     gradient = kernels.softmax_minus_label(labels, z)
-    assert np.allclose(gradient, kernels.softmax(z) - onehot(labels, z.shape[1]), rtol=0, atol=4e-16)
+    assert np.allclose(gradient, kernels.softmax(z) - onehot(labels, z.shape[1]), rtol=0, atol=2e-15)
     assert np.abs(gradient.sum(axis=1)).max() <= z.shape[1] * 2.0**-52
     assert (taken(labels, gradient) <= 0).all()
 
@@ -257,7 +257,7 @@ def test_divergence_is_what_cross_entropy_has_above_entropy(case):
     p, q = kernels.softmax(case[1]), kernels.softmax(case[1][::-1])
     p, q = 0.99 * p + 0.01 / p.shape[1], 0.99 * q + 0.01 / p.shape[1]
     cross, own = kernels.cross_entropy(p, q), kernels.entropy(p)
-    assert np.allclose(kernels.generalised_kl_divergence(p, q), cross - own, rtol=1e-10, atol=1e-13)
+    assert np.allclose(kernels.generalised_kl_divergence(p, q), cross - own, rtol=1e-10, atol=2e-15)
     assert (kernels.generalised_kl_divergence(p, q) >= -1e-15).all()
     assert not kernels.generalised_kl_divergence(p, p).any()
     assert (own <= math.log(p.shape[1]) + 1e-13).all()

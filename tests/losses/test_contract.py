@@ -154,10 +154,10 @@ class NeedsWritable(Sound):
         return super().value(labels, prediction, kind)
 
 
-class RoundsInFloat32(Sound):
+class RoundsInFloat16(Sound):
     def value(self, labels, prediction, kind):
         value = super().value(labels, prediction, kind)
-        return np.float64(np.float32(value)) if prediction.dtype == np.float32 else value
+        return np.float64(np.float16(value)) if prediction.dtype == np.float32 else value
 
 
 class OutOfBounds(Sound):
@@ -227,7 +227,7 @@ SABOTEURS = {
     Centred: "rows_stand_alone",
     Overwrites: "inputs_stay",
     NeedsWritable: "inputs_stay",
-    RoundsInFloat32: "float32_is_widened",
+    RoundsInFloat16: "float32_is_widened",
     OutOfBounds: "within_bounds",
     Undefined: "within_bounds",
     KindsDiffer: "kinds_agree",

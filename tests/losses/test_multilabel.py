@@ -215,7 +215,7 @@ def test_parameters_at_which_it_is_sigmoid_log_loss(loss, factor, kind, many):
     x = z if kind == "logits" else expit(z)
     for name in METHODS:
         mine, plain = (getattr(v, name)(y, x, kind) for v in (loss, SigmoidLogLoss()))
-        assert np.array_equal(mine, factor * plain), name
+        assert np.allclose(mine, factor * plain, rtol=1e-14, atol=0.0), name
 
 
 wide = st.floats(-800, 800)

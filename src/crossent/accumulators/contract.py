@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from crossent.exact import Slices, cut_for_sums
+from crossent.exact import Slices, cut_for_tables
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -118,15 +118,25 @@ class Rows:
         return None if counted.all() else counted
 
     @cached_property
-    def loss_slices(self) -> Slices:
-        """`weighted(loss)` cut for exact sums, once for all tables that take it."""
-        return cut_for_sums(self.weighted(self.loss))
+    def weighted_loss(self) -> Floats:
+        """`weighted(loss)`."""
+        return self.weighted(self.loss)
 
     @cached_property
-    def square_slices(self) -> Slices:
+    def infinite_loss(self) -> Bools | None:
+        """`infinite(loss)`; None where there is no such row."""
+        infinite = self.infinite(self.loss)
+        return infinite if infinite.any() else None
+
+    @cached_property
+    def loss_slices(self) -> Floats | Slices:
+        """`weighted(loss)` cut for exact sums, once for all tables that take it."""
+        return cut_for_tables(self.weighted_loss)
+
+    @cached_property
+    def square_slices(self) -> Floats | Slices:
         """The square of `weighted(loss)` cut for exact sums."""
-        loss = self.weighted(self.loss)
-        return cut_for_sums(loss * loss)
+        return cut_for_tables(self.weighted_loss * self.weighted_loss)
 
     def weights(self) -> Floats:
         """The weights, ones where there are none."""

@@ -9,12 +9,14 @@ import numpy as np
 from crossent.accumulators.contract import Accumulator, Event, Floats, Ints, Rows, Spec
 from crossent.accumulators.registry import accumulator
 from crossent.accumulators.tables import pack_limbs, unpack_limbs
-from crossent.exact import LimbSums
+from crossent.exact import LimbSums, core
+from crossent.kernels import compiled_exact
 
 GRID = 300
 """Divisible by the usual numbers of bins: 10, 12, 15, 20, 25, 30, 50, 60, 100."""
 CELLS = 2 * GRID + 1
-_VARIANCE_UNIT = 2.0**40
+_VARIANCE_BITS = 40
+_VARIANCE_UNIT = 2.0**_VARIANCE_BITS
 COLUMNS = ("weight", "confidence", "happened", "variance")
 
 
@@ -54,6 +56,15 @@ class ReliabilityGrid(Accumulator):
 
     def _add(self, event: Event, weight: Floats | None) -> None:
         table = self._table(event.name)
+        if weight is None and core() is not None:
+            cells, rows, happened, variance = compiled_exact.grid(
+                core(), event.confidence, event.happened, GRID
+            )
+            table["weight"].add_counts(rows)
+            table["happened"].add_counts(happened)
+            table["variance"].add_units(-_VARIANCE_BITS, variance)
+            table["confidence"].add(cells, event.confidence)
+            return
         cells = cells_of(event.confidence)
         # a probability just outside [0, 1], within the tolerance, has no variance rather than a negative one
         spread = np.maximum(event.confidence * (1.0 - event.confidence), 0.0)

@@ -23,13 +23,12 @@ class _Slice:
         self.sums.count("rows", cells if rows.weight is None else cells.where(rows.weight > 0.0))
         self.sums.add("l", cells, rows.loss_slices)
         self.sums.add("ll", cells, rows.square_slices)
-        infinite = rows.infinite(rows.loss)
-        if infinite.any():
-            self.sums.count("infinite", cells.where(infinite))
+        if rows.infinite_loss is not None:
+            self.sums.count("infinite", cells.where(rows.infinite_loss))
         if rows.weight is not None:
             self.sums.add("w", cells, rows.weight)
             self.sums.add("ww", cells, rows.weight * rows.weight)
-            self.sums.add("wwl", cells, rows.weight * rows.weighted(rows.loss))
+            self.sums.add("wwl", cells, rows.weight * rows.weighted_loss)
         if rows.bytes is not None:
             self.sums.add("bytes", cells, rows.bytes * rows.weights())
 

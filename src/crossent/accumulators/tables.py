@@ -82,7 +82,7 @@ class KeyedSums:
     def count(self, name: str, cells: Cells) -> None:
         """Add 1 to the cell of each row."""
         if cells.codes.size:
-            self.columns[name].add_counts(counts_of(cells.codes), index=cells.index)
+            self.columns[name].add_counts(counts_of(cells.codes, cells.index.size), index=cells.index)
 
     def add(self, name: str, cells: Cells, values: Floats | Slices, sign: int = 1) -> None:
         """Add values to cells."""

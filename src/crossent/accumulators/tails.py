@@ -9,7 +9,7 @@ import numpy as np
 from crossent.accumulators.contract import Accumulator, Floats, Ints, Rows, Spec
 from crossent.accumulators.registry import accumulator
 from crossent.accumulators.tables import pack_limbs, unpack_limbs
-from crossent.exact import LimbSums
+from crossent.exact import LimbSums, counts_of
 
 _MANTISSA_BITS = 7
 _SHIFT = 52 - _MANTISSA_BITS
@@ -48,9 +48,10 @@ class LossHistogram(Accumulator):
             return
         first = int(held.min())
         self._reach(first)
-        self.rows.add_counts(np.bincount(held - first), first - self.base)
+        held -= first
+        self.rows.add_counts(counts_of(held), first - self.base)
         # the other rows add 0, wherever that is
-        cells = cells - first if rows.finite is None else np.where(rows.finite, cells - first, 0)
+        cells = held if rows.finite is None else np.where(rows.finite, cells - first, 0)
         self.loss.add(cells, rows.loss_slices, first - self.base)
 
     def _reach(self, first: int) -> None:

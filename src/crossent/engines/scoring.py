@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 Reals = NDArray[Any]
 
 TOP_LABEL = "top label"
+IN_ONE_VISIT = {"log_loss", "brier", "zero_one"}
+"""Losses that `kernels.score` computes."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,15 @@ class _Names:
 
 
 def score(batch: Batch, scoring: Scoring) -> Rows:
-    """The loss columns and facts of a batch, for the accumulators."""
+    """The loss columns and facts of a batch, for the accumulators; its caller has threads of its own.
+
+    What a file stores as float32 gives the same figures stored as float64.
+    """
+    with kernels.using(threads=1, precise=True):
+        return _score(batch, scoring)
+
+
+def _score(batch: Batch, scoring: Scoring) -> Rows:
     facts = batch.facts
     rows = Rows(
         loss=np.empty(0),
@@ -105,7 +115,102 @@ def _with_loss(rows: Rows, loss: Floats, scoring: Scoring, counts: Mapping[str, 
     return replace(rows, loss=loss, counts={**counts, "label_zero": zero, "label_one": one})
 
 
+@dataclass(frozen=True)
+class _Scored:
+    """What is known of rows about classes before it is put into columns."""
+
+    prediction: Reals
+    kind: str
+    codes: Ints
+    """Labels: columns of `prediction`, or UNKNOWN."""
+    unknown: NDArray[np.bool_] | None
+    """Rows whose label is no column; None for none."""
+    known: Mapping[str, Floats]
+    """Losses of classes by name that need not be computed any more."""
+    top: Ints
+    confidence: Floats
+    hit: NDArray[np.bool_]
+    event: Callable[[int], Floats]
+    """The probabilities of a class."""
+    counts: Mapping[str, int]
+    extremes: Mapping[str, tuple[float, float]]
+
+
 def _score_classes(rows: Rows, batch: Batch, labels: Ints, scoring: Scoring) -> Rows:
+    unknown = labels == UNKNOWN
+    unknowns = int(np.count_nonzero(unknown))
+    if _one_visit_is_enough(batch, scoring, unknowns):
+        scored = _in_one_visit(batch, labels, scoring)
+    else:
+        scored = _step_by_step(batch, labels, unknown if unknowns else None, scoring)
+    assert scoring.classes is not None
+    keys = Keyed(scoring.classes, labels)
+    if unknowns:
+        keys = Keyed((*scoring.classes, "(unknown)"), np.where(unknown, len(scoring.classes), labels))
+    events = [Event(TOP_LABEL, scored.confidence, scored.hit)]
+    events += [Event(scoring.classes[k], scored.event(k), labels == k) for k in scoring.events]
+    columns = replace(
+        rows,
+        companions={c.name: _value(c, scored) for c in scoring.companions},
+        label=keys,
+        events=tuple(events),
+        predicted=Keyed(scoring.classes, scored.top),
+        extremes=scored.extremes,
+    )
+    counts = {**scored.counts, "unknown_labels": unknowns}
+    return _with_loss(columns, _headline(batch, scored, scoring), scoring, counts)
+
+
+def _value(loss: Loss, scored: _Scored) -> Floats:
+    known = scored.known.get(loss.name)
+    if known is not None:
+        return known
+    if scored.unknown is None:
+        return loss.value(scored.codes, scored.prediction, scored.kind)
+    # apart, so that a row has the same bits whatever stands in its batch
+    values = np.empty(len(scored.codes))
+    for rows, widened in ((~scored.unknown, False), (scored.unknown, True)):
+        prediction, codes = scored.prediction[rows], scored.codes[rows]
+        if widened:
+            prediction, codes = _with_unknown(prediction, scored.kind)
+        values[rows] = loss.value(codes, prediction, scored.kind)
+    return values
+
+
+def _one_visit_is_enough(batch: Batch, scoring: Scoring, unknowns: int) -> bool:
+    """Probabilities as they are. Of a single column the loss that keeps its digits is the headline alone."""
+    plain = batch.kind == "probs" and not scoring.renormalise and not unknowns and len(batch) > 0
+    if batch.shape != "single":
+        return plain
+    return plain and scoring.loss.name == "log_loss" and {c.name for c in scoring.companions} <= IN_ONE_VISIT
+
+
+def _in_one_visit(batch: Batch, labels: Ints, scoring: Scoring) -> _Scored:
+    p: Reals = batch.prediction
+    if batch.shape == "single":
+        scores = kernels.score_single(labels, p, scoring.positive)
+    else:
+        scores = kernels.score(labels, p)
+    return _Scored(
+        p,
+        "probs",
+        labels,
+        None,
+        {"log_loss": scores.log_loss, "brier": scores.brier, "zero_one": scores.zero_one},
+        scores.top,
+        scores.confidence,
+        scores.hit,
+        lambda k: _event_of_single(p, k, scoring) if p.ndim == 1 else np.asarray(p[:, k], np.float64),
+        {**_counts(scores.quality), "top_ties": scores.ties},
+        _extremes(scores.quality),
+    )
+
+
+def _event_of_single(p: Reals, k: int, scoring: Scoring) -> Floats:
+    return np.asarray(p, np.float64) if k == scoring.positive else np.subtract(1.0, p, dtype=np.float64)
+
+
+def _step_by_step(batch: Batch, labels: Ints, unknown: NDArray[np.bool_] | None, scoring: Scoring) -> _Scored:
     prediction: Reals = batch.prediction
     kind = batch.kind
     if batch.shape == "single":
@@ -116,42 +221,29 @@ def _score_classes(rows: Rows, batch: Batch, labels: Ints, scoring: Scoring) -> 
         prediction, kind, without_sum = _renormalised(probabilities)
         probabilities, counts = prediction, {**counts, "rows_without_sum": without_sum}
     top, confidence, ties = kernels.top(probabilities)
-    events = [Event(TOP_LABEL, confidence, top == labels)]
-    assert scoring.classes is not None
-    events += [
-        Event(scoring.classes[k], np.asarray(probabilities[:, k], np.float64), labels == k)
-        for k in scoring.events
-    ]
-    unknown = labels == UNKNOWN
-    counts = {
-        **counts,
-        "top_ties": int(np.count_nonzero(ties)),
-        "unknown_labels": int(np.count_nonzero(unknown)),
-    }
-    codes, keys = labels, Keyed(scoring.classes, labels)
-    if unknown.any():
-        prediction, codes = _with_unknown(prediction, kind, labels)
-        keys = Keyed((*scoring.classes, "(unknown)"), np.where(unknown, len(scoring.classes), labels))
-    companions = {c.name: c.value(codes, prediction, kind) for c in scoring.companions}
-    loss = _loss(batch, codes, prediction, kind, scoring)
-    scored = replace(
-        rows,
-        companions=companions,
-        label=keys,
-        events=tuple(events),
-        predicted=Keyed(scoring.classes, top),
-        extremes=extremes,
+    counts["top_ties"] = int(np.count_nonzero(ties))
+    return _Scored(
+        prediction,
+        kind,
+        labels,
+        unknown,
+        {},
+        top,
+        confidence,
+        top == labels,
+        lambda k: np.asarray(probabilities[:, k], np.float64),
+        counts,
+        extremes,
     )
-    return _with_loss(scored, loss, scoring, counts)
 
 
-def _loss(batch: Batch, labels: Ints, prediction: Reals, kind: str, scoring: Scoring) -> Floats:
+def _headline(batch: Batch, scored: _Scored, scoring: Scoring) -> Floats:
     """The headline loss; for log loss of a single column, a tiny probability keeps its full precision."""
-    if batch.shape == "single" and scoring.loss.name == "log_loss" and not scoring.renormalise:
-        loss = kernels.binary_log_loss(labels == scoring.positive, batch.prediction)
-        unknown = labels > 1
-        return np.where(unknown, np.inf, loss) if unknown.any() else loss
-    return scoring.loss.value(labels, prediction, kind)
+    of_single = batch.shape == "single" and scoring.loss.name == "log_loss"
+    if scored.known or scoring.renormalise or not of_single:
+        return _value(scoring.loss, scored)
+    loss = kernels.binary_log_loss(scored.codes == scoring.positive, batch.prediction)
+    return loss if scored.unknown is None else np.where(scored.unknown, np.inf, loss)
 
 
 def _both_columns(p: Reals, positive: int) -> Floats:
@@ -169,15 +261,21 @@ def _probabilities(prediction: Reals, kind: str) -> Reals:
 
 
 def _quality(p: Reals) -> tuple[dict[str, int], dict[str, tuple[float, float]]]:
-    total, least, most = kernels.row_sum_and_extremes(p)
-    off = np.abs(total - 1.0)
-    counts = {
-        "entries_below_zero": int(np.count_nonzero(p < 0.0)) if least < 0.0 else 0,
-        "entries_above_one": int(np.count_nonzero(p > 1.0)) if most > 1.0 else 0,
-        "rows_off_1e6": int(np.count_nonzero(off > 1e-6)),
-        "rows_off_1e3": int(np.count_nonzero(off > 1e-3)),
+    found = kernels.quality(p)
+    return _counts(found), _extremes(found)
+
+
+def _counts(found: kernels.Quality) -> dict[str, int]:
+    return {
+        "entries_below_zero": found.below_zero,
+        "entries_above_one": found.above_one,
+        "rows_off_1e6": found.off_1e6,
+        "rows_off_1e3": found.off_1e3,
     }
-    return counts, {"row_sum": (float(total.min()), float(total.max()))}
+
+
+def _extremes(found: kernels.Quality) -> dict[str, tuple[float, float]]:
+    return {"row_sum": (found.least_sum, found.most_sum)}
 
 
 def _renormalised(p: Reals) -> tuple[Floats, str, int]:
@@ -188,8 +286,8 @@ def _renormalised(p: Reals) -> tuple[Floats, str, int]:
     return divided, "probs", int(np.count_nonzero(empty))
 
 
-def _with_unknown(prediction: Reals, kind: str, labels: Ints) -> tuple[Reals, Ints]:
-    """One more class, of probability 0, for the labels that no class has the name of."""
+def _with_unknown(prediction: Reals, kind: str) -> tuple[Reals, Ints]:
+    """One more class, of probability 0, and that as the label: for labels that no class has the name of."""
     zero = 0.0 if kind == "probs" else -np.inf
-    widened = np.column_stack([prediction, np.full(len(prediction), zero, prediction.dtype)])
-    return widened, np.where(labels == UNKNOWN, prediction.shape[1], labels)
+    rows, classes = prediction.shape
+    return np.column_stack([prediction, np.full(rows, zero, prediction.dtype)]), np.full(rows, classes)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Any, cast
+import math
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +13,7 @@ from crossent import kernels
 from crossent._arrays import same_kind
 from crossent.errors import DataError, UsageError
 from crossent.information.arguments import (
+    TOLERANCE,
     Base,
     Mask,
     Numbers,
@@ -23,11 +25,13 @@ from crossent.information.arguments import (
     floored,
     mask_of,
     masked,
+    nats_per_unit,
     numbers,
     reduced,
 )
 
 Codes = NDArray[np.int64]
+T = TypeVar("T")
 Labels = Sequence[Hashable] | ArrayLike
 
 
@@ -55,7 +59,7 @@ def log_loss(
     where : one bool a row; rows with False (padding …) are not looked at and do not count.
     floor : clips `p` to [floor, 1 − floor] in float64 first; nothing is clipped without it.
     base : None or "nats" for natural logarithms, "bits" or 2 for bits, or any other base.
-    reduction : "mean" over the rows (exactly summed, so it does not depend on their order), "sum", or
+    reduction : "mean" over the rows (summed to the last digits, in whatever order), "sum", or
         "none": (N,) losses, 0 for rows that do not count.
 
     Returns a float, or with reduction="none" an array (N,). A label of probability 0 makes it `inf`.
@@ -89,17 +93,48 @@ def log_loss(
         raise DataError(
             "shape-mismatch", f"{codes.shape} labels and p {array.shape}", cure="give one label a row of p"
         )
+    if weights is None and floor is None and reduction != "none":
+        total, rows = _sum(codes, array, mask)
+        return total / (rows if reduction == "mean" else 1) / nats_per_unit(base)
     losses = _losses(counted(codes, mask), masked(array, mask), floor)
     return reduced(counted(losses, mask), codes.shape, w, base, reduction)
 
 
+def _sum(codes: Codes, p: Numbers, mask: Mask | None) -> tuple[float, int]:
+    """Σ loss, and the number of rows that count; the others become labels of probability 1."""
+    if mask is None:
+        return _checked(kernels.checked_log_loss_sum, codes, p), len(codes)
+    certain = 1 if p.ndim == 1 else 0
+    codes = np.where(mask, codes, certain)
+    return _checked(kernels.checked_log_loss_sum, codes, masked(p, mask)), int(np.count_nonzero(mask))
+
+
 def _losses(codes: Codes, p: Numbers, floor: float | None) -> NDArray[np.float64]:
-    check_range(p, "p")
+    if p.ndim == 2 and floor is None:
+        return _checked(kernels.checked_log_losses, codes, p)
+    _check(p)
     if p.ndim == 1:
         kernels.check_labels(codes, 2)
         return kernels.binary_log_loss(codes == 1, floored(p, floor))
-    check_sums(p, "p")
     return kernels.log_loss_from_probs(codes, floored(p, floor))
+
+
+def _checked(compute: Callable[[Codes, Any], tuple[T, kernels.Quality]], codes: Codes, p: Numbers) -> T:
+    """What a kernel computes while it checks; what it finds amiss is looked for again and said in words."""
+    try:
+        value, found = compute(codes, p)
+    except DataError:
+        _check(p)
+        raise
+    if not found.within(TOLERANCE, math.sqrt(np.finfo(p.dtype).eps)):
+        _check(p)
+    return value
+
+
+def _check(p: Numbers) -> None:
+    check_range(p, "p")
+    if p.ndim == 2:
+        check_sums(p, "p")
 
 
 def _integers(y: Labels) -> Codes:
@@ -110,7 +145,7 @@ def _integers(y: Labels) -> Codes:
             f"labels of type {labels.dtype} do not say which column of p is theirs",
             cure="name the columns: classes=[...] in the order of p (or give integers 0..K−1)",
         )
-    return labels.astype(np.int64)
+    return labels.astype(np.int64, copy=False)
 
 
 def _values(labels: Labels, name: str) -> list[Hashable]:

@@ -138,6 +138,22 @@ class SigmoidLogLoss(IndicatorLoss):
     use: ClassVar[str] = "The default where any number of labels can be there at once."
     soft: ClassVar[bool] = True
 
+    def value(self, labels: Target, prediction: Floats, kind: str) -> Floats:
+        if kind != "logits":
+            return super().value(labels, prediction, kind)
+        check_arguments(self, labels, prediction, kind)
+        check_indicators(labels, soft=True)
+        return kernels.sigmoid_log_loss_from_logits(labels, prediction)
+
+    def gradient(self, labels: Target, prediction: Floats, kind: str) -> Floats:
+        """By logit σ(z) − y; by probability −y/p + (1 − y)/(1 − p)."""
+        if kind != "logits":
+            return super().gradient(labels, prediction, kind)
+        check_arguments(self, labels, prediction, kind)
+        check_indicators(labels, soft=True)
+        z = np.asarray(prediction, np.float64)
+        return np.asarray(kernels.sigmoid_loss_and_gradient_from_logits(labels, z)[1], np.float64)
+
     def terms(self) -> tuple[Focusing, Focusing]:
         return Focusing(0.0), Focusing(0.0)
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from crossent import kernels
-from crossent.errors import DataError
 from crossent.kernels.reference import Reals, blocks
+from crossent.kernels.row_losses import check_masses
 from crossent.losses.categorical import softmax_variance
 from crossent.losses.contract import Codes, Floats, Loss, check_arguments, require_option
 from crossent.losses.registry import register
@@ -56,22 +56,20 @@ class SoftCrossEntropy(Loss):
 
     def value(self, target: Floats, prediction: Floats, kind: str) -> Floats:
         check_arguments(self, target, prediction, kind)
+        if kind == "logits":
+            return kernels.soft_cross_entropy_from_logits(target, prediction)
         y = masses(target)
         if kind == "probs":
             return kernels.cross_entropy(y, prediction)
-        if kind == "log_probs":
-            return shortfall(y, prediction, np.zeros(len(y)))
-        top, largest, _ = kernels.top(prediction)
-        return shortfall(y, prediction, largest) + kernels.row_sums(y) * kernels.log_loss_from_logits(
-            top, prediction
-        )
+        return shortfall(y, prediction, np.zeros(len(y)))
 
     def gradient(self, target: Floats, prediction: Floats, kind: str) -> Floats:
         """By probability −y/q, by log-probability −y, by logit (Σ y)·p − y."""
         check_arguments(self, target, prediction, kind)
-        y = masses(target)
         if kind == "logits":
-            return softmax_minus_target(y, prediction)
+            z = np.asarray(prediction, np.float64)
+            return np.asarray(kernels.soft_loss_and_gradient_from_logits(target, z)[1], np.float64)
+        y = masses(target)
         return over(-y, prediction) if kind == "probs" else -y
 
     def hessian_diagonal(self, target: Floats, prediction: Floats, kind: str) -> Floats:
@@ -137,17 +135,7 @@ class LabelSmoothing(Loss):
 
 def masses(target: Reals) -> Floats:
     """The target as float64. Raises unless all entries are finite and ≥ 0."""
-    usable = (target >= 0.0) & (target < np.inf)
-    if not usable.all():
-        row, column = (int(i) for i in np.argwhere(~usable)[0])
-        raise DataError(
-            "not-a-mass",
-            "a target is negative, infinite or not a number",
-            row=row,
-            column=str(column),
-            value=float(target[row, column]),
-            cure="give the share of each class, 0 or more",
-        )
+    check_masses(target)
     return np.asarray(target, np.float64)
 
 
@@ -161,15 +149,6 @@ def shortfall(target: Floats, x: Reals, top: Floats) -> Floats:
         np.multiply(y.x, gap, out=terms, where=y.x > 0.0)
         out[block.rows] = block.total(terms)
     return out
-
-
-def softmax_minus_target(target: Floats, z: Reals) -> Floats:
-    """(N, K) (Σ y)·softmax(z) − y; for the largest logit the difference of what both leave to the others."""
-    top, rows = kernels.top(z)[0], np.arange(len(z))
-    others = target.copy()
-    others[rows, top] = 0.0
-    others[rows, top] = -kernels.row_sums(others)
-    return np.asarray(kernels.row_sums(target)[:, None] * kernels.softmax_minus_label(top, z) - others)
 
 
 def over(y: Floats, q: Reals) -> Floats:

@@ -9,6 +9,7 @@ from dataclasses import is_dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from crossent import kernels
 from crossent.errors import DataError, UsageError
 from crossent.losses.contract import KINDS, TARGETS, Floats, Loss
 from crossent.testing.expectations import expected, forecasts
@@ -105,7 +106,12 @@ def float32_is_widened(loss: Loss, kind: str) -> None:
         mine, labels, prediction = prepared(loss, kind, classes)
         narrow = prediction.astype(np.float32)
         widened = mine.value(labels, narrow.astype(np.float64), kind)
-        same_bits(mine.value(labels, narrow, kind), widened, f"{classes} classes, float32")  # type: ignore[arg-type]
+        with kernels.using(precise=True):
+            same_bits(mine.value(labels, narrow, kind), widened, f"{classes} classes, float32")  # type: ignore[arg-type]
+        value = mine.value(labels, narrow, kind)  # type: ignore[arg-type]
+        # within a unit in the last place of float32 otherwise, wherever the row stands
+        close = np.isclose(value, widened, rtol=2.0**-22, atol=0.0, equal_nan=True)
+        require(bool(close.all()), f"{classes} classes: {value[~close][:1]}, widened {widened[~close][:1]}")
 
 
 def within_bounds(loss: Loss, kind: str) -> None:

@@ -1,0 +1,25 @@
+// The Python face of the kernels.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "bind_exact.h"
+#include "bind_limits.h"
+#include "bind_logits.h"
+#include "bind_probs.h"
+#include "dispatch.h"
+
+using namespace crossent;
+
+NB_MODULE(_native, m) {
+    // what a cache of the interpreter still holds when it ends is no leak
+    nb::set_leak_warnings(false);
+    nb::class_<Kernels> kernels(m, "Kernels");
+    kernels.def_prop_ro("name", [](const Kernels& k) { return k.name; });
+    bind_logits(kernels);
+    bind_probs(m, kernels);
+    bind_exact(kernels);
+    bind_limits(kernels);
+    m.def("available", &available);
+    m.def("find", &find, nb::rv_policy::reference);
+}

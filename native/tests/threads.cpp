@@ -1,0 +1,87 @@
+// Every kernel from several threads at once, for ThreadSanitizer: threads inside a call, and calls side by side
+// that read the same input. Ends with 1 where a result depends on them. No Python: what it does with its own
+// locks would hide races.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "../dispatch.h"
+#include "../threads.h"
+
+using namespace crossent;
+
+namespace {
+
+struct Case {
+    int64_t rows, classes;
+    std::vector<float> z;
+    std::vector<int64_t> labels;
+
+    Case(int64_t rows, int64_t classes) : rows(rows), classes(classes), z(rows * classes), labels(rows) {
+        for (size_t i = 0; i < z.size(); ++i) z[i] = static_cast<float>(std::sin(0.37 * static_cast<double>(i)) * 20.0);
+        for (int64_t i = 0; i < rows; ++i) labels[i] = i * 7 % classes;
+    }
+};
+
+struct Result {
+    std::vector<double> loss;
+    std::vector<float> gradient;
+    int64_t bad = -1;
+
+    bool operator==(const Result& other) const {
+        return bad == other.bad && std::memcmp(loss.data(), other.loss.data(), loss.size() * sizeof(double)) == 0 &&
+               std::memcmp(gradient.data(), other.gradient.data(), gradient.size() * sizeof(float)) == 0;
+    }
+};
+
+Result run(const Kernels& kernels, const Case& c, int threads) {
+    Result result{std::vector<double>(c.rows), std::vector<float>(c.z.size())};
+    LogitsJob job{};
+    job.z = {c.z.data(), Type::float32, c.rows, c.classes, c.classes};
+    job.labels = c.labels.data();
+    job.loss = result.loss.data();
+    job.gradient = result.gradient.data();
+    job.gradient_stride = c.classes;
+    result.bad = over_rows(c.rows, 8, threads, [&](int64_t begin, int64_t end) {
+        return kernels.losses_from_logits(job, begin, end);
+    });
+    return result;
+}
+
+// Calls side by side, each with four threads of its own, against one call with one.
+bool same_everywhere(const Kernels& kernels, const Case& c) {
+    const Result alone = run(kernels, c, 1);
+    std::vector<Result> results(3);
+    std::vector<std::thread> callers;
+    for (Result& result : results) callers.emplace_back([&] { result = run(kernels, c, 4); });
+    for (std::thread& caller : callers) caller.join();
+    bool same = true;
+    for (const Result& result : results) same = same && result == alone;
+    return same;
+}
+
+}  // namespace
+
+int main() {
+    int failures = 0;
+    // the table of kernels, too, is first asked for by several threads
+    std::vector<std::thread> first;
+    for (int i = 0; i < 4; ++i) first.emplace_back([] { find(""); });
+    for (std::thread& thread : first) thread.join();
+    for (const std::string& name : available())
+        for (const int64_t classes : {2, 10, 130, 3000}) {
+            const Case c(classes < 100 ? 1000 : 100, classes);
+            Case wrong = c;  // several bad labels: the first is named, whoever found one first
+            wrong.labels[77] = classes;
+            wrong.labels[50] = -1;
+            const bool found = run(*find(name), wrong, 4).bad == 50;
+            if (!same_everywhere(*find(name), c) || !found) {
+                std::printf("%s, %lld classes: results depend on threads\n", name.c_str(), static_cast<long long>(classes));
+                ++failures;
+            }
+        }
+    if (!failures) std::printf("threads: the same results on %zu instruction sets\n", available().size());
+    return failures != 0;
+}
