@@ -3,10 +3,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include "bind_exact.h"
-#include "bind_limits.h"
-#include "bind_logits.h"
-#include "bind_probs.h"
+#include "bind/groups.h"
 #include "dispatch.h"
 
 using namespace crossent;
@@ -17,7 +14,7 @@ NB_MODULE(_native, m) {
     nb::class_<Kernels> kernels(m, "Kernels");
     kernels.def_prop_ro("name", [](const Kernels& k) { return k.name; });
     bind_logits(kernels);
-    bind_probs(m, kernels);
+    bind_probs(kernels);
     bind_exact(kernels);
     bind_limits(kernels);
     m.def("available", &available);

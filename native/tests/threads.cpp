@@ -7,8 +7,8 @@
 #include <thread>
 #include <vector>
 
-#include "../dispatch.h"
-#include "../threads.h"
+#include "dispatch.h"
+#include "over_rows.h"
 
 using namespace crossent;
 
@@ -39,13 +39,14 @@ struct Result {
 Result run(const Kernels& kernels, const Case& c, int threads) {
     Result result{std::vector<double>(c.rows), std::vector<float>(c.z.size())};
     LogitsJob job{};
+    job.temperature = 1.0;
     job.z = {c.z.data(), Type::float32, c.rows, c.classes, c.classes};
     job.labels = c.labels.data();
     job.loss = result.loss.data();
     job.gradient = result.gradient.data();
     job.gradient_stride = c.classes;
     result.bad = over_rows(c.rows, 8, threads, [&](int64_t begin, int64_t end) {
-        return kernels.losses_from_logits(job, begin, end);
+        return kernels.logits.losses(job, begin, end);
     });
     return result;
 }

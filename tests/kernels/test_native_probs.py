@@ -17,7 +17,7 @@ from crossent.kernels.choice import choice, threads, using
 
 native = pytest.importorskip("crossent.kernels._native", reason="this installation has no compiled core")
 
-from crossent.kernels import compiled_probs  # noqa: E402
+from crossent.kernels import compiled_probs, layout  # noqa: E402
 
 INF, NAN = math.inf, math.nan
 SETS = native.available()
@@ -236,7 +236,7 @@ def test_threads_change_no_bit(monkeypatch, classes):
     labels, p = probabilities(300_000 // classes, classes)
     found = []
     for count in (1, 2, 5):
-        monkeypatch.setattr(compiled_probs, "threads", lambda count=count: count)
+        monkeypatch.setattr(layout, "threads", lambda count=count: count)
         totals = compiled_probs.checked_log_loss_sum(labels, p)
         found.append((everything(labels, p), totals, compiled_probs.quality(p)))
     assert found[0] == found[1] == found[2]

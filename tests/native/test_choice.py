@@ -75,11 +75,10 @@ def test_a_name_never_falls_back(name: str) -> None:
 def test_public_functions_use_the_core() -> None:
     done = in_a_new_process(
         "import numpy, crossent\n"
-        "from crossent.kernels.choice import choice\n"
-        "from crossent.kernels import compiled\n"
+        "from crossent.kernels import layout\n"
         "calls = []\n"
-        "laid_out = compiled.laid_out\n"
-        "compiled.laid_out = lambda x, dtype: calls.append(x.shape) or laid_out(x, dtype)\n"
+        "laid_out = layout.laid_out\n"
+        "layout.laid_out = lambda x, dtype: calls.append(x.shape) or laid_out(x, dtype)\n"
         "crossent.losses.get('log_loss').value(numpy.array([0, 1]), numpy.eye(2), 'logits')\n"
         "print(calls)"
     )

@@ -40,7 +40,7 @@ from crossent.kernels.scores import (
 )
 
 if choice().native is not None:
-    from crossent.kernels.compiled import (
+    from crossent.kernels.compiled_logits import (
         log_loss_from_logits,
         log_sum_exp,
         loss_and_gradient_from_logits,

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from crossent.errors import UsageError
@@ -48,8 +50,8 @@ def choice() -> Choice:
             raise _unavailable(wanted, ("reference",))
         return Choice(
             None,
-            "NumPy reference kernels, because this installation has no compiled core "
-            "(it is built where a C++ compiler is); results are the same, ten to a hundred times slower",
+            f"NumPy reference kernels, because {_missing()}; "
+            "results are the same, ten to a hundred times slower",
         )
     names = instruction_sets()
     native = core.find(wanted)
@@ -103,12 +105,23 @@ def threads() -> int:
 
 
 def _core() -> Any:
-    """The compiled module, None where it was not built."""
+    """The compiled module, None where it was not built or cannot be loaded."""
     try:
         from crossent.kernels import _native  # type: ignore[attr-defined]
     except ImportError:
         return None
     return _native
+
+
+def _missing() -> str:
+    """Why there is no compiled core."""
+    if find_spec("crossent.kernels._native") is None:
+        return "this installation has no compiled core (it is built where a C++ compiler is)"
+    try:
+        import_module("crossent.kernels._native")
+    except ImportError as error:
+        return f"the compiled core of this installation cannot be loaded ({error})"
+    return "the compiled core was not there when the program started"
 
 
 def _unavailable(wanted: str, names: tuple[str, ...]) -> UsageError:

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossent.kernels.choice import choice, threads
+from crossent.kernels.choice import choice
+from crossent.kernels.layout import fits, threads_for
 from crossent.kernels.reference import Codes, Floats, Reals, check_labels
 from crossent.kernels.row_options import whole
 from crossent.kernels.scores import Quality, Scores
 
-FEW_NUMBERS = 1 << 16
-"""Up to here one thread is done before another has started (some 20 µs)."""
 SUMS, TOP, BRIER, CHECKED, TOTAL, SCORE = range(6)
 """What a visit is for, in the order of `Visit` in probs_table.h."""
 
@@ -41,7 +40,7 @@ def brier_from_log_probs(labels: Codes, log_p: Reals) -> Floats:
 def _per_row(kernel: str, labels: Codes, x: Reals) -> Floats:
     x, y = _grid(x), whole(labels)
     out = np.empty(len(x))
-    if getattr(choice().native, kernel)(x, y, out, _threads_for(x)) >= 0:
+    if getattr(choice().native, kernel)(x, y, out, threads_for(x)) >= 0:
         check_labels(y, x.shape[1])
     return out
 
@@ -50,7 +49,7 @@ def softmax(z: Reals) -> Floats:
     """(N, K) exp(z_k) / Σ_j exp(z_j); a row with nan or +inf, or of −inf alone, is nan."""
     z = _grid(z)
     out = np.empty(z.shape)
-    choice().native.softmax(z, None, out, _threads_for(z))
+    choice().native.softmax(z, None, out, threads_for(z))
     return out
 
 
@@ -58,7 +57,7 @@ def label_probability_loss(p_label: Reals) -> Floats:
     """−log p of the label's probability; +inf where p ≤ 0, nan where p is nan, below 0 where p > 1."""
     p = _column(p_label)
     out = np.empty(p.shape)
-    choice().native.minus_log(p.reshape(-1), out.reshape(-1), _threads_for(p))
+    choice().native.minus_log(p.reshape(-1), out.reshape(-1), threads_for(p))
     return out
 
 
@@ -70,7 +69,7 @@ def binary_log_loss(is_positive: NDArray[np.bool_], p: Reals) -> Floats:
     p = _column(p)
     flags = np.ascontiguousarray(is_positive, np.bool_).view(np.uint8)
     out = np.empty(p.shape)
-    choice().native.binary_loss(flags.reshape(-1), p.reshape(-1), out.reshape(-1), _threads_for(p))
+    choice().native.binary_loss(flags.reshape(-1), p.reshape(-1), out.reshape(-1), threads_for(p))
     return out
 
 
@@ -150,9 +149,9 @@ def _visit(
     native = choice().native
     x = _grid(p) if positive is None else _column(p)
     if positive is None:
-        bad, *found, ties, total = native.visit(what, x, y, threads=_threads_for(x), **out)
+        bad, *found, ties, total = native.visit(what, x, y, threads=threads_for(x), **out)
     else:
-        bad, *found, ties, total = native.visit_single(what, x, y, positive, threads=_threads_for(x), **out)
+        bad, *found, ties, total = native.visit_single(what, x, y, positive, threads=threads_for(x), **out)
     if bad >= 0 and y is not None:
         check_labels(y, x.shape[1] if positive is None else 2)
     return Quality(*found), ties, total
@@ -174,10 +173,4 @@ def _column(x: Reals) -> NDArray[Any]:
 def _grid(x: Reals) -> NDArray[Any]:
     """A matrix whose entries of a row are neighbours, copied where it is not one."""
     array = _numbers(x, half=True)
-    row_step, class_step = array.strides
-    neighbours = class_step == array.itemsize or array.shape[1] <= 1
-    return array if neighbours and row_step % array.itemsize == 0 else np.ascontiguousarray(array)
-
-
-def _threads_for(x: NDArray[Any]) -> int:
-    return 1 if x.size <= FEW_NUMBERS else threads()
+    return array if fits(array) else np.ascontiguousarray(array)

@@ -1,0 +1,40 @@
+// What the kernels of logits are asked for.
+#pragma once
+
+#include "rows.h"
+
+namespace crossent {
+
+struct LogitsJob {
+    Rows z;
+    const int64_t* labels;
+    double* loss;             // (rows,)
+    void* gradient;           // rows of the type of z, or null
+    int64_t gradient_stride;  // in entries
+    const double* scale;      // (rows,) factor of each gradient row, or null for ones
+    double temperature;       // of z/T; gradients are by z
+    bool precise;             // narrow logits are computed with in float64
+};
+
+// Losses of targets that are not one class; see soft_rows.h and sigmoid_rows.h.
+struct TargetJob {
+    Rows z;
+    Rows targets;             // shares of the classes, or indicators, float32 or float64; data null: `share` for each class
+    double share;
+    const int64_t* labels;    // or null
+    const double* extra;      // (rows,) what the label has on top of its share
+    double* loss;
+    void* gradient;           // rows of the type of z, or null
+    int64_t gradient_stride;
+    const double* scale;      // (rows,) factor of each gradient row, or null
+};
+
+// Each function does the rows begin … end and returns the first row with a bad label or target, or −1.
+struct LogitsKernels {
+    int64_t (*losses)(const LogitsJob&, int64_t begin, int64_t end);
+    int64_t (*soft_losses)(const TargetJob&, int64_t begin, int64_t end);
+    int64_t (*sigmoid_losses)(const TargetJob&, int64_t begin, int64_t end);
+    int64_t (*log_sum_exp)(const TargetJob&, int64_t begin, int64_t end);
+};
+
+}  // namespace crossent

@@ -1,0 +1,197 @@
+// Log loss, and its gradient, of rows of logits of every type and number of classes.
+#pragma once
+
+#include <vector>
+
+#include "simd/halves.h"
+#include "logits/jobs.h"
+#include "logits/short_wide_rows.h"
+#include "logits/wide_rows.h"
+
+namespace crossent {
+namespace CROSSENT_NAMESPACE {
+
+constexpr int64_t STREAMED = 1 << 20;   // entries of a gradient that is written past the caches
+
+inline bool bad_label(int64_t y, int64_t classes) { return static_cast<uint64_t>(y) >= static_cast<uint64_t>(classes); }
+
+inline int64_t few_classes(const LogitsJob& job, int64_t begin, int64_t end) {
+    const double* z = static_cast<const double*>(job.z.data);
+    // what lies behind the last of these rows may be another thread's to write
+    const double* limit = z + (end - 1) * job.z.stride + job.z.classes;
+    double* g = static_cast<double*>(job.gradient);
+    for (int64_t row = begin; row < end; row += LANES) {
+        const int rows = static_cast<int>(end - row < LANES ? end - row : LANES);
+        double y[LANES], scale[LANES];
+        for (int i = 0; i < rows; ++i) {
+            if (bad_label(job.labels[row + i], job.z.classes)) return row + i;
+            y[i] = static_cast<double>(job.labels[row + i]);
+            scale[i] = job.scale ? job.scale[row + i] : 1.0;
+        }
+        short_rows<Exact>(z + row * job.z.stride, job.z.stride, rows, job.z.classes, limit, y, job.loss + row,
+                          g ? g + row * job.gradient_stride : nullptr, job.gradient_stride, scale);
+    }
+    return -1;
+}
+
+// The labels of some rows. Returns the first row with a bad label, or −1.
+inline int take_labels(const LogitsJob& job, int64_t row, int rows, ShortRows& s) {
+    const int64_t* y = job.labels + row;
+    bool bad = false;
+    for (int i = 0; i < rows; ++i) bad |= bad_label(y[i], job.z.classes);
+    for (int i = 0; bad && i < rows; ++i)
+        if (bad_label(y[i], job.z.classes)) return i;
+    for (int i = 0; i < rows; ++i) s.labels[i] = static_cast<float>(y[i]);
+    return -1;
+}
+
+// Up to sixteen rows as columns; nothing behind the row `end` is read.
+inline void columns_of(const LogitsJob& job, int64_t row, int64_t end, F* columns) {
+    const int64_t classes = job.z.classes, stride = job.z.stride;
+    const float* z = static_cast<const float*>(job.z.data) + row * stride;
+    if (end - row > WIDE) return load_columns(z, stride, classes, columns);
+    float padded[WIDE * FEW + OVER + 1];
+    for (int i = 0; i < WIDE; ++i)
+        std::memcpy(padded + i * classes, z + (row + i < end ? i : 0) * stride, static_cast<size_t>(classes) * sizeof(float));
+    load_columns(padded, classes, classes, columns);
+}
+
+template <bool GRADIENT>
+inline int64_t few_wide_classes(const LogitsJob& job, int64_t begin, int64_t end) {
+    const int64_t classes = job.z.classes, stride = job.z.stride;
+    const float* z = static_cast<const float*>(job.z.data);
+    float* g = static_cast<float*>(job.gradient);
+    const bool packed = job.gradient_stride == classes, stream = GRADIENT && packed && g != z && job.z.rows * classes > STREAMED;
+    const int together = GRADIENT ? static_cast<int>(FEW / classes < CHUNK / WIDE ? FEW / classes : CHUNK / WIDE) * WIDE : CHUNK;
+    alignas(64) F columns[FEW + OVER];
+    alignas(64) float out[GRADIENT ? WIDE * FEW + OVER + 1 : 1];
+    ShortRows s;
+    for (int64_t row = begin; row < end; row += together) {
+        const int rows = static_cast<int>(end - row < together ? end - row : together);
+        const int bad = take_labels(job, row, rows, s);
+        if (bad >= 0) return row + bad;
+        for (int i = 0; i < rows; i += WIDE) {
+            columns_of(job, row + i, end, columns);
+            short_sums<GRADIENT>(columns, classes, s, i, s.terms + i / WIDE * classes);
+        }
+        bool far = false;
+        for (int i = 0; i < rows; i += LANES) {
+            const int count = rows - i < LANES ? rows - i : LANES;
+            double factor[LANES];
+            if (GRADIENT && job.scale) std::memcpy(factor, job.scale + row + i, static_cast<size_t>(count) * sizeof(double));
+            store_part(short_losses<GRADIENT>(s, i, GRADIENT && job.scale ? factor : nullptr), job.loss + row + i, count);
+            for (int k = 0; k < count; ++k) far |= s.bound[i + k] > REACH_F;
+        }
+        for (int i = 0; GRADIENT && i < rows; i += WIDE) short_gradients(s.terms + i / WIDE * classes, classes, s, i, out + i * classes);
+        for (int i = 0; far && i < rows; i += LANES)
+            far_rows(z + (row + i) * stride, stride, rows - i < LANES ? rows - i : LANES, classes, z + (end - 1) * stride + classes, s, i,
+                     job.scale ? job.scale + row + i : nullptr, job.loss + row + i, GRADIENT ? out + i * classes : nullptr);
+        if (GRADIENT && packed) write_out(out, rows * classes, g + row * classes, stream);
+        for (int i = 0; GRADIENT && !packed && i < rows; ++i)
+            std::memcpy(g + (row + i) * job.gradient_stride, out + i * classes, static_cast<size_t>(classes) * sizeof(float));
+    }
+    return -1;
+}
+
+inline int64_t few_floats(const LogitsJob& job, int64_t begin, int64_t end) {
+    return job.gradient ? few_wide_classes<true>(job, begin, end) : few_wide_classes<false>(job, begin, end);
+}
+
+inline int64_t many_classes(const LogitsJob& job, int64_t begin, int64_t end) {
+    const double* z = static_cast<const double*>(job.z.data);
+    double* g = static_cast<double*>(job.gradient);
+    for (int64_t row = begin; row < end; ++row) {
+        const int64_t y = job.labels[row];
+        if (bad_label(y, job.z.classes)) return row;
+        const double* logits = z + row * job.z.stride;
+        if (g)
+            job.loss[row] = long_gradient(logits, job.z.classes, y, job.scale ? job.scale[row] : 1.0, g + row * job.gradient_stride);
+        else
+            job.loss[row] = long_row(logits, job.z.classes, y);
+    }
+    return -1;
+}
+
+inline int64_t many_wide_classes(const LogitsJob& job, int64_t begin, int64_t end) {
+    const int64_t classes = job.z.classes;
+    const float* z = static_cast<const float*>(job.z.data);
+    WideGradient out{static_cast<float*>(job.gradient), job.gradient_stride, nullptr, false};
+    // what is larger than a cache is not read from it soon, and in place the lines are there already
+    out.stream = out.g != z && job.z.rows * classes > STREAMED;
+    for (int64_t row = begin; row < end; row += LANES) {
+        const int rows = static_cast<int>(end - row < LANES ? end - row : LANES);
+        for (int i = 0; i < rows; ++i)
+            if (bad_label(job.labels[row + i], classes)) return row + i;
+        const float* part = z + row * job.z.stride;
+        if (!job.gradient) {
+            wide_rows(part, job.z.stride, rows, classes, job.labels + row, job.loss + row);
+            continue;
+        }
+        WideGradient here = out;
+        here.g += row * job.gradient_stride;
+        here.factor = job.scale ? job.scale + row : nullptr;
+        wide_gradients(part, job.z.stride, rows, classes, job.labels + row, here, job.loss + row);
+    }
+    return -1;
+}
+
+inline int64_t losses_of_floats(const LogitsJob& job, int64_t begin, int64_t end) {
+    return job.z.classes <= FEW ? few_floats(job, begin, end) : many_wide_classes(job, begin, end);
+}
+inline int64_t losses_of_doubles(const LogitsJob& job, int64_t begin, int64_t end) {
+    return job.z.classes <= FEW ? few_classes(job, begin, end) : many_classes(job, begin, end);
+}
+
+// Rows that are computed with in another type: a few at a time are widened, and their gradients narrowed again.
+template <class T, class Wide, class Losses>
+inline int64_t in_wider_type(const LogitsJob& job, int64_t begin, int64_t end, Type type, Losses losses) {
+    const int64_t classes = job.z.classes, at_once = classes >= 4096 ? 1 : 4096 / (classes + 1) + 1;
+    const T* z = static_cast<const T*>(job.z.data);
+    T* g = static_cast<T*>(job.gradient);
+    std::vector<Wide> wide(static_cast<size_t>(at_once * classes)), gradient(g ? wide.size() : 0);
+    for (int64_t row = begin; row < end; row += at_once) {
+        const int64_t rows = end - row < at_once ? end - row : at_once;
+        for (int64_t i = 0; i < rows; ++i) {
+            Wide* to = wide.data() + i * classes;
+            widen(z + (row + i) * job.z.stride, classes, to);
+            for (int64_t k = 0; job.temperature != 1.0 && k < classes; ++k) to[k] = static_cast<Wide>(to[k] / job.temperature);
+        }
+        LogitsJob part = job;
+        part.z = {wide.data(), type, rows, classes, classes};
+        part.labels += row;
+        part.loss += row;
+        if (part.scale) part.scale += row;
+        part.gradient = g ? gradient.data() : nullptr;
+        part.gradient_stride = classes;
+        const int64_t bad = losses(part, 0, rows);
+        if (bad >= 0) return row + bad;
+        for (int64_t i = 0; g && i < rows; ++i) {
+            Wide* from = gradient.data() + i * classes;
+            for (int64_t k = 0; job.temperature != 1.0 && k < classes; ++k) from[k] = static_cast<Wide>(from[k] / job.temperature);
+            narrow(from, classes, g + (row + i) * job.gradient_stride);
+        }
+    }
+    return -1;
+}
+
+inline int64_t losses_from_logits(const LogitsJob& job, int64_t begin, int64_t end) {
+    if (begin >= end) return -1;
+    const auto floats = [](const LogitsJob& j, int64_t b, int64_t e) { return losses_of_floats(j, b, e); };
+    const auto doubles = [](const LogitsJob& j, int64_t b, int64_t e) { return losses_of_doubles(j, b, e); };
+    const bool as_they_are = job.temperature == 1.0 && !job.precise;
+    switch (job.z.type) {
+        case Type::float32:
+            return as_they_are ? floats(job, begin, end) : in_wider_type<float, double>(job, begin, end, Type::float64, doubles);
+        case Type::float64:
+            return job.temperature == 1.0 ? doubles(job, begin, end) : in_wider_type<double, double>(job, begin, end, Type::float64, doubles);
+        case Type::float16:
+            return as_they_are ? in_wider_type<Half16, float>(job, begin, end, Type::float32, floats)
+                               : in_wider_type<Half16, double>(job, begin, end, Type::float64, doubles);
+        default:
+            return as_they_are ? in_wider_type<BFloat16, float>(job, begin, end, Type::float32, floats)
+                               : in_wider_type<BFloat16, double>(job, begin, end, Type::float64, doubles);
+    }
+}
+
+}  // namespace CROSSENT_NAMESPACE
+}  // namespace crossent

@@ -1,0 +1,108 @@
+// Eight int64 numbers at a time: the bits of float64 numbers, and sums of them.
+#pragma once
+
+#include "simd/doubles.h"
+
+namespace crossent {
+namespace CROSSENT_NAMESPACE {
+
+#if CROSSENT_ISA == 512
+
+struct I {
+    __m512i v;
+    static I all(int64_t x) { return {_mm512_set1_epi64(x)}; }
+    static I load(const int64_t* p) { return {_mm512_loadu_si512(p)}; }
+    void store(int64_t* p) const { _mm512_storeu_si512(p, v); }
+};
+inline I bits_of(D x) { return {_mm512_castpd_si512(x.v)}; }
+inline I operator+(I a, I b) { return {_mm512_add_epi64(a.v, b.v)}; }
+inline I operator-(I a, I b) { return {_mm512_sub_epi64(a.v, b.v)}; }
+inline I operator|(I a, I b) { return {_mm512_or_si512(a.v, b.v)}; }
+inline I operator&(I a, I b) { return {_mm512_and_si512(a.v, b.v)}; }
+// the larger of two numbers from 0
+inline I larger(I a, I b) { return {_mm512_max_epu64(a.v, b.v)}; }
+
+#elif CROSSENT_ISA == 2
+
+struct I {
+    __m256i lo, hi;
+    static I all(int64_t x) { return {_mm256_set1_epi64x(x), _mm256_set1_epi64x(x)}; }
+    static I load(const int64_t* p) {
+        return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
+                _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 4))};
+    }
+    void store(int64_t* p) const {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), lo);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 4), hi);
+    }
+};
+inline I bits_of(D x) { return {_mm256_castpd_si256(x.lo), _mm256_castpd_si256(x.hi)}; }
+#define CROSSENT_BOTH(NAME, CALL) \
+    inline I NAME(I a, I b) { return {CALL(a.lo, b.lo), CALL(a.hi, b.hi)}; }
+CROSSENT_BOTH(operator+, _mm256_add_epi64)
+CROSSENT_BOTH(operator-, _mm256_sub_epi64)
+CROSSENT_BOTH(operator|, _mm256_or_si256)
+CROSSENT_BOTH(operator&, _mm256_and_si256)
+#undef CROSSENT_BOTH
+inline __m256i larger(__m256i a, __m256i b) {
+    // signed comparison is enough for numbers from 0
+    return _mm256_blendv_epi8(a, b, _mm256_cmpgt_epi64(b, a));
+}
+inline I larger(I a, I b) { return {larger(a.lo, b.lo), larger(a.hi, b.hi)}; }
+
+#else
+
+struct I {
+    int64_t v[LANES];
+    static I all(int64_t x) {
+        I r;
+        for (int64_t& e : r.v) e = x;
+        return r;
+    }
+    static I load(const int64_t* p) {
+        I r;
+        std::memcpy(r.v, p, sizeof r.v);
+        return r;
+    }
+    void store(int64_t* p) const { std::memcpy(p, v, sizeof v); }
+};
+inline I bits_of(D x) {
+    I r;
+    std::memcpy(r.v, &x, sizeof r.v);
+    return r;
+}
+#define CROSSENT_EACH(NAME, EXPRESSION)                      \
+    inline I NAME(I a, I b) {                                \
+        I r;                                                 \
+        for (int i = 0; i < LANES; ++i) r.v[i] = EXPRESSION; \
+        return r;                                            \
+    }
+// sums wrap around, as they do in vectors
+CROSSENT_EACH(operator+, static_cast<int64_t>(static_cast<uint64_t>(a.v[i]) + static_cast<uint64_t>(b.v[i])))
+CROSSENT_EACH(operator-, static_cast<int64_t>(static_cast<uint64_t>(a.v[i]) - static_cast<uint64_t>(b.v[i])))
+CROSSENT_EACH(operator|, a.v[i] | b.v[i])
+CROSSENT_EACH(operator&, a.v[i] & b.v[i])
+CROSSENT_EACH(larger, a.v[i] < b.v[i] ? b.v[i] : a.v[i])
+#undef CROSSENT_EACH
+
+#endif
+
+inline I& operator+=(I& a, I b) { return a = a + b; }
+inline I& operator|=(I& a, I b) { return a = a | b; }
+
+inline int64_t largest(I x) {
+    int64_t v[LANES];
+    x.store(v);
+    int64_t m = v[0];
+    for (int i = 1; i < LANES; ++i) m = v[i] > m ? v[i] : m;
+    return m;
+}
+inline bool any(I x) {
+    int64_t v[LANES], all = 0;
+    x.store(v);
+    for (int i = 0; i < LANES; ++i) all |= v[i];
+    return all != 0;
+}
+
+}  // namespace CROSSENT_NAMESPACE
+}  // namespace crossent
