@@ -1,20 +1,23 @@
 """What people use for cross-entropy on a CPU, as functions of one call each, for benchmarks/cpu.py.
 
-A contender is made from the arrays of a case and returns the mean loss (and keeps its gradient until then),
-so that no peer is timed on less than the whole. Arrays of a peer's own type, compiled functions and one-hot
-labels are made beforehand. What is not installed is left out.
+A contender is made from the arrays of a case and returns the mean loss, or the losses of the rows where it is
+made for these (and keeps its gradient until then), so that no peer is timed on less than the whole. Arrays of
+a peer's own type, compiled functions and one-hot labels are made beforehand. What is not installed is left
+out.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-Contender = Callable[[], float]
+Contender = Callable[[], Any]
 
 
 @dataclass(frozen=True)
@@ -34,36 +37,48 @@ def installed(*names: str) -> bool:
 # --- crossent --------------------------------------------------------------------------------------------
 
 
+def with_every_set(name: str, call: Contender) -> Iterator[tuple[str, Contender]]:
+    """The call by the best instruction set of this processor, and by each of the others."""
+    from crossent.kernels import choice, instruction_sets
+    from crossent.kernels.choice import VARIABLE
+
+    def forced(wanted: str) -> Any:
+        os.environ[VARIABLE] = wanted
+        choice.cache_clear()
+        try:
+            return call()
+        finally:
+            del os.environ[VARIABLE]
+            choice.cache_clear()
+
+    yield name, call
+    if VARIABLE not in os.environ:
+        for other in instruction_sets()[1:]:
+            yield f"{name}, {other} only", partial(forced, other)
+
+
 def ours_probs(a: Arrays) -> Iterator[tuple[str, Contender]]:
     import crossent
     from crossent import kernels
 
-    yield "crossent.log_loss, all checks", lambda: float(crossent.log_loss(a.labels, a.x))
-    yield "crossent kernel, no checks", lambda: float(kernels.log_loss_from_probs(a.labels, a.x).mean())
+    yield from with_every_set("crossent", lambda: float(crossent.log_loss(a.labels, a.x)))
+    yield "crossent, no checks", lambda: float(kernels.log_loss_from_probs(a.labels, a.x).mean())
 
 
 def ours_logits(a: Arrays) -> Iterator[tuple[str, Contender]]:
     from crossent import kernels
 
-    yield "crossent", lambda: float(kernels.log_loss_from_logits(a.labels, a.x).mean())
+    yield from with_every_set("crossent", lambda: kernels.log_loss_from_logits(a.labels, a.x))
+    yield "crossent, mean", lambda: float(kernels.log_loss_from_logits(a.labels, a.x).mean())
 
 
 def ours_gradient(a: Arrays) -> Iterator[tuple[str, Contender]]:
     from crossent import kernels
 
-    both = getattr(kernels, "loss_and_gradient_from_logits", None)
-    if both is None:
-        yield (
-            "crossent, two calls",
-            lambda: (
-                float(kernels.log_loss_from_logits(a.labels, a.x).mean()),
-                kernels.softmax_minus_label(a.labels, a.x),
-            )[0],
-        )
-        return
     out = np.zeros_like(a.x)
-    yield "crossent, out=", lambda: float(both(a.labels, a.x, out=out)[0].mean())
-    yield "crossent", lambda: float(both(a.labels, a.x)[0].mean())
+    both = kernels.loss_and_gradient_from_logits
+    yield from with_every_set("crossent", lambda: both(a.labels, a.x, out=out)[0])
+    yield "crossent, new gradient", lambda: both(a.labels, a.x)[0]
 
 
 # --- NumPy, SciPy, scikit-learn --------------------------------------------------------------------------
