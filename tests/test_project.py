@@ -117,7 +117,7 @@ LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "exact": {"kernels"},
     "kernels": set(),
-    "_arrays": set(),
+    "_arrays": {"kernels"},
     "losses": {"kernels"},
     "information": {"kernels", "exact", "_arrays"},
     "functional": {"losses", "exact", "_arrays", "information"},

@@ -26,6 +26,8 @@ Type type_of(const Array& array) {
     if (t == nb::dtype<double>()) return Type::float64;
     if (t.bits == 16 && t.code == static_cast<uint8_t>(nb::dlpack::dtype_code::Float)) return Type::float16;
     if (t.bits == 16 && t.code == static_cast<uint8_t>(nb::dlpack::dtype_code::Bfloat)) return Type::bfloat16;
+    // NumPy has no bfloat16: its bits are given as whole numbers (narrow.py)
+    if (t == nb::dtype<uint16_t>()) return Type::bfloat16;
     throw nb::type_error("numbers must be float16, bfloat16, float32 or float64");
 }
 

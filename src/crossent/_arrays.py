@@ -1,6 +1,6 @@
 """Arrays of any library in, arrays of the same library out: the only module that knows array libraries.
 
-Everything is computed by NumPy in float64, so that a result has the same bits whatever array it came from;
+Results have the same bits whatever library the numbers came from;
 arrays of PyTorch, JAX, CuPy and of every library with the array API standard are read without copying where
 they lie in main memory and are contiguous. Nothing here imports such a library: an array brings its own.
 
@@ -12,52 +12,65 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any, ParamSpec
+from functools import partial, wraps
+from typing import Any, ParamSpec, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossent.errors import DataError, UsageError
+from crossent.kernels.narrow import BFLOAT16
 
 P = ParamSpec("P")
 Array = NDArray[Any]
 
 
-def same_kind(function: Callable[P, Any]) -> Callable[P, Any]:
+@overload
+def same_kind(function: Callable[P, Any]) -> Callable[P, Any]: ...
+@overload
+def same_kind(*, bfloat16: bool) -> Callable[[Callable[P, Any]], Callable[P, Any]]: ...
+def same_kind(function: Callable[P, Any] | None = None, *, bfloat16: bool = False) -> Any:
     """Let a function of NumPy arrays take arrays of other libraries and return arrays of theirs.
 
-    Float64 results stay float64 where the library and device have it, and become float32 elsewhere.
+    Float64 results stay float64 where the library and device have it, and become float32 elsewhere. With
+    `bfloat16` the function takes such tensors unwidened: see `kernels.narrow`.
     """
+    if function is None:
+        return partial(_same_kind, bfloat16=bfloat16)
+    return _same_kind(function, bfloat16)
 
+
+def _same_kind(function: Callable[P, Any], bfloat16: bool) -> Callable[P, Any]:
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Any:
         library = library_of(*args, *kwargs.values())
         if library is None:
             return function(*args, **kwargs)
-        values = [plain(value) for value in args]
-        named = {name: plain(value) for name, value in kwargs.items()}
+        values = [plain(value, bfloat16) for value in args]
+        named = {name: plain(value, bfloat16) for name, value in kwargs.items()}
         return library.restored(function(*values, **named))
 
     return call
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, bfloat16: bool = False) -> Any:
     """Arrays of other libraries as NumPy arrays, in tuples and lists too; everything else as it is."""
     if _family(value) is None:
         return value
-    return type(value)(map(plain, value)) if isinstance(value, tuple | list) else as_numpy(value)
+    if isinstance(value, tuple | list):
+        return type(value)(plain(part, bfloat16) for part in value)
+    return as_numpy(value, bfloat16)
 
 
-def as_numpy(array: Any) -> Array:
-    """An array of any library as a NumPy array, widened from bfloat16, which NumPy lacks.
+def as_numpy(array: Any, bfloat16: bool = False) -> Array:
+    """An array of any library as a NumPy array, widened from bfloat16 unless that may stay.
 
     Errors: `UsageError` (traced-array) for an array without values, (recorded-gradient) for a tensor whose
     gradient is being recorded; `DataError` (unreadable-array) where the library refuses.
     """
     family = _family(array)
     if family == "torch":
-        return _from_torch(array)
+        return _from_torch(array, bfloat16)
     if family == "jax":
         return _from_jax(array)
     try:
@@ -148,7 +161,7 @@ def _family(value: Any) -> str | None:
     return "standard" if hasattr(value, "__array_namespace__") and hasattr(value, "__dlpack__") else None
 
 
-def _from_torch(tensor: Any) -> Array:
+def _from_torch(tensor: Any, bfloat16: bool) -> Array:
     torch = sys.modules["torch"]
     if tensor.requires_grad and torch.is_grad_enabled():
         raise UsageError(
@@ -159,6 +172,8 @@ def _from_torch(tensor: Any) -> Array:
     try:
         tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
         if tensor.dtype == torch.bfloat16:
+            if bfloat16:
+                return np.asarray(tensor.view(torch.int16).numpy().view(BFLOAT16))
             tensor = tensor.to(torch.float32)
         return np.asarray(tensor.numpy())
     except (RuntimeError, TypeError, NotImplementedError) as error:

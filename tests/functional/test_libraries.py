@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import crossent
-from crossent import losses
+from crossent import kernels, losses
 from crossent.errors import DataError, UsageError
 from crossent.testing.samples import prepared
 
@@ -123,13 +123,58 @@ def test_columns_of_a_density_may_be_given_one_by_one(library):
     assert np.allclose(np.column_stack([library.read(part) for part in result]), expected, rtol=1e-6)
 
 
-def test_half_precision_of_torch_and_jax_is_widened_exactly():
-    z = np.array([[1.5, -2.25, 0.0]])
-    expected = crossent.loss([0], z, kind="logits")
+@pytest.mark.parametrize("kind", ["logits", "log_probs"])
+def test_half_precision_of_torch_and_jax_is_widened_exactly(kind):
+    z = np.array([[-1.5, -2.25, -0.5]])
+    expected = crossent.loss([0], z, kind=kind)
     for half in (torch.float16, torch.bfloat16):
-        assert float(crossent.loss([0], torch.tensor(z, dtype=half), kind="logits")) == expected
+        with kernels.using(precise=True):
+            assert float(crossent.loss([0], torch.tensor(z, dtype=half), kind=kind)) == expected
     narrow = jax.numpy.asarray(z, dtype=jax.numpy.bfloat16)
-    assert float(crossent.loss([0], narrow, kind="logits")) == np.float32(expected)
+    with kernels.using(precise=True):
+        assert float(crossent.loss([0], narrow, kind=kind)) == np.float32(expected)
+
+
+@pytest.mark.parametrize(
+    "loss", [loss for loss in losses.all_losses() if "logits" in loss.as_stored], ids=str
+)
+@pytest.mark.parametrize("type_", ["float16", "bfloat16"])
+def test_halves_give_what_their_float32_copy_gives(loss, type_):
+    mine, labels, prediction = prepared(loss, "logits", rows=40, spread=0.5)
+    z = torch.tensor(prediction).to(getattr(torch, type_))
+    for function in (crossent.loss, crossent.gradient):
+        if function is crossent.gradient and loss.name == "zero_one":
+            continue
+        for reduction in ("mean", "none"):
+            options = {"kind": "logits", "reduction": reduction, "where": np.arange(40) % 3 > 0}
+            got = function(torch.tensor(labels), z, mine, **options)
+            want = function(torch.tensor(labels), z.float(), mine, **options)
+            assert got.dtype == want.dtype and torch.equal(got, want), (function, reduction)
+
+
+BAD = {"nan-prediction": [np.nan, 0.0], "infinite-logit": [np.inf, 0.0], "impossible-row": [-np.inf, -np.inf]}
+
+
+@pytest.mark.parametrize(
+    "loss", [loss for loss in losses.all_losses() if "logits" in loss.as_stored], ids=str
+)
+@pytest.mark.parametrize("slug", BAD)
+@pytest.mark.parametrize("width", [np.float16, np.float32, np.float64])
+def test_logits_that_are_no_prediction_are_found_after_the_visit(loss, slug, width):
+    if loss.target == "indicators" and slug != "nan-prediction":
+        return
+    mine, labels, prediction = prepared(loss, "logits", rows=40, spread=0.5)
+    z = prediction.astype(width)
+    z[23] = -1.0 if slug != "impossible-row" else -np.inf
+    z[23, :2] = BAD[slug]
+    for function in (crossent.loss, crossent.gradient):
+        if function is crossent.gradient and loss.name == "zero_one":
+            continue
+        with pytest.raises(DataError, match=slug) as found:
+            function(labels, z, mine, kind="logits", where=np.arange(40) != 3)
+        assert found.value.row == 23
+        # a row that does not count may hold anything
+        assert np.isfinite(function(labels, z, mine, kind="logits", where=np.arange(40) != 23)).all()
 
 
 def test_tensors_under_no_grad_may_require_a_gradient():
@@ -142,7 +187,7 @@ def test_tensors_under_no_grad_may_require_a_gradient():
 
 def test_views_that_torch_has_not_carried_out_yet():
     negated = torch.tensor([1.0j, 2.0j]).conj().imag
-    expected = crossent.loss([0], [[-1.0, -2.0]], kind="logits")
+    expected = crossent.loss([0], np.float32([[-1.0, -2.0]]), kind="logits")
     assert crossent.loss([0], negated[None], kind="logits") == expected
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from crossent._arrays import same_kind
-from crossent.errors import UsageError
-from crossent.functional.checks import checked_values
 from crossent.functional.question import Question, ask, times
+from crossent.functional.visits import loss_and_slopes, row_losses, slopes_of
 from crossent.information.arguments import Base, Floats, Reduction, reduced
 from crossent.losses import Loss
 
 
-@same_kind
+@same_kind(bfloat16=True)
 def loss(
     y: ArrayLike,
     prediction: Any,
@@ -82,10 +80,10 @@ def loss(
         reduction=reduction,
         **parameters,
     )
-    return _reduced(question, question.computed(partial(checked_values, question.loss)))
+    return _reduced(question, row_losses(question))
 
 
-@same_kind
+@same_kind(bfloat16=True)
 def gradient(y: ArrayLike, prediction: Any, loss: str | Loss = "log_loss", **options: Any) -> Any:
     """Derivative of `loss(y, prediction, loss, **options)` by each entry of the prediction.
 
@@ -103,10 +101,12 @@ def gradient(y: ArrayLike, prediction: Any, loss: str | Loss = "log_loss", **opt
     array([[-1. ,  1. ],
            [ 0.5, -0.5]])
     """
-    return _derivative("gradient", ask(y, prediction, loss, **options))
+    question = ask(y, prediction, loss, **options)
+    together = loss_and_slopes(question)
+    return question.layout.back(slopes_of(question, "gradient") if together is None else together[1])
 
 
-@same_kind
+@same_kind(bfloat16=True)
 def hessian_diagonal(y: ArrayLike, prediction: Any, loss: str | Loss = "log_loss", **options: Any) -> Any:
     """Second derivative of `loss(y, prediction, loss, **options)` by each entry of the prediction.
 
@@ -116,7 +116,8 @@ def hessian_diagonal(y: ArrayLike, prediction: Any, loss: str | Loss = "log_loss
     >>> hessian_diagonal([0], [[0.0, 0.0]], kind="logits")
     array([[0.25, 0.25]])
     """
-    return _derivative("hessian_diagonal", ask(y, prediction, loss, **options))
+    question = ask(y, prediction, loss, **options)
+    return question.layout.back(slopes_of(question, "hessian_diagonal"))
 
 
 def _reduced(question: Question, values: Floats) -> Any:
@@ -129,11 +130,3 @@ def _reduced(question: Question, values: Floats) -> Any:
     if question.counted is not None:
         weight = question.spread(np.ones(len(values)) if weight is None else weight)
     return reduced(every, shape, weight, base, reduction) if every.size else 0.0
-
-
-def _derivative(method: str, question: Question) -> Any:
-    try:
-        rows = question.computed(getattr(question.loss, method))
-    except NotImplementedError as error:
-        raise UsageError("no-derivative", str(error), cure="take a loss or a kind that has one") from None
-    return question.layout.back(question.spread(question.scaled(rows)))

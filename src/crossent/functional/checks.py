@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crossent import kernels
 from crossent.errors import DataError
 from crossent.information.arguments import TOLERANCE, Numbers, check_range, check_sums, numbers
 from crossent.losses import Loss
-from crossent.losses.contract import Floats, Target
+from crossent.losses.contract import Floats
 
 CODES = ("class", "ordinal")
 
 
 def check_prediction(prediction: Numbers, kind: str, target: str) -> None:
     """Raise unless the rows can be predictions of their kind; warn where they do not sum to one."""
+    if prediction.size and kind in ("probs", "logits") and _plainly_fine(prediction, kind, target):
+        return
     row = _first_row(np.isnan(prediction))
     if row is not None:
         raise DataError(
@@ -38,6 +43,21 @@ def check_prediction(prediction: Numbers, kind: str, target: str) -> None:
             "the logarithm of a probability cannot be above 0",
             "give natural logarithms of probabilities, not their negatives",
         )
+
+
+def keeps_to_the_rules(found: kernels.Quality, prediction: Numbers) -> bool:
+    """Whether there is nothing to say about probabilities of which this was found."""
+    return found.within(TOLERANCE, math.sqrt(np.finfo(prediction.dtype).eps))
+
+
+def _plainly_fine(prediction: Numbers, kind: str, target: str) -> bool:
+    """By one visit of the rows: that nothing is amiss. Logits with a −inf among them are looked at again."""
+    found = kernels.quality(prediction)
+    if kind == "logits":
+        return math.isfinite(found.least_sum) and math.isfinite(found.most_sum)
+    if target == "indicators":
+        return found.least >= 0.0 and found.most <= 1.0
+    return keeps_to_the_rules(found, prediction)
 
 
 def _check_logits(logits: Numbers) -> None:
@@ -68,7 +88,7 @@ def class_codes(y: ArrayLike) -> NDArray[np.int64]:
             cure="give integers; labels with names go to crossent.log_loss(..., classes=[...]), "
             'probabilities of the classes to the loss "soft_cross_entropy"',
         )
-    return labels.astype(np.int64)
+    return labels.astype(np.int64, copy=False)
 
 
 def real_labels(y: ArrayLike, target: str) -> Numbers:
@@ -92,18 +112,15 @@ def real_labels(y: ArrayLike, target: str) -> Numbers:
     return labels
 
 
-def checked_values(loss: Loss, labels: Target, prediction: Floats, kind: str) -> Floats:
-    """The rows' losses, none of which may be nan: nothing that went in was."""
-    values = loss.value(labels, prediction, kind)
-    row = _first_row(np.isnan(values))
-    if row is not None:
+def check_values(loss: Loss, values: Floats) -> None:
+    """Raise where a loss is nan, for nothing that went in was."""
+    if values.size and np.isnan(values.max()):
         raise DataError(
             "undefined-loss",
             f"{loss.title} of this row is undefined (a difference of infinities, say)",
-            row=row,
+            row=_first_row(np.isnan(values)),
             cure="give finite predictions",
         )
-    return values
 
 
 def _refuse(bad: NDArray[np.bool_], values: Numbers, slug: str, problem: str, cure: str) -> None:

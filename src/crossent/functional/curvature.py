@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from crossent import kernels
 from crossent._arrays import same_kind
 from crossent.errors import DataError, UsageError
-from crossent.functional.question import ask
+from crossent.functional.question import ask, times
+from crossent.functional.visits import check_question
 from crossent.information.arguments import Floats, Reduction, numbers
 
 
@@ -124,11 +125,12 @@ def _product(
     question = ask(
         labels, z, "log_loss", kind="logits", axis=axis, weights=weights, where=where, reduction=reduction
     )
+    check_question(question)
     v = np.moveaxis(vector, axis, -1).reshape(-1, vector.shape[axis]).astype(np.float64)
     if question.counted is not None:
         v = v[question.counted]
     rows = _rows_product(question.prediction.astype(np.float64, copy=False), v)
-    return question.layout.back(question.spread(question.scaled(rows)))
+    return question.layout.back(question.spread(times(rows, question.factor())))
 
 
 def _rows_product(z: Floats, v: Floats) -> Floats:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from crossent import losses
 from crossent.errors import DataError, UsageError
 from crossent.exact import exact_sum, to_float
-from crossent.functional.checks import CODES, check_prediction, class_codes, real_labels
+from crossent.functional.checks import CODES, class_codes, real_labels
 from crossent.information.arguments import (
     Base,
     Floats,
@@ -26,6 +28,7 @@ from crossent.information.arguments import (
     nats_per_unit,
     numbers,
 )
+from crossent.kernels.narrow import BFLOAT16, widened
 from crossent.losses.contract import TARGETS, Target, check_kind, dimensions
 
 Shape = tuple[int, ...]
@@ -43,11 +46,11 @@ class Layout:
     columns: int | None
     """Number of arrays that the prediction was given as; None for one array."""
 
-    def back(self, rows: Floats) -> Any:
+    def back(self, rows: NDArray[Any]) -> Any:
         """(N, P) rows in the shape, type and number of arrays of the prediction."""
         if not self.wide:
-            return rows.reshape(self.shape).astype(self.dtype)
-        whole = rows.reshape(*self.shape, rows.shape[-1]).astype(self.dtype)
+            return rows.reshape(self.shape).astype(self.dtype, copy=False)
+        whole = rows.reshape(*self.shape, rows.shape[-1]).astype(self.dtype, copy=False)
         if self.columns is not None:
             width = rows.shape[-1] // self.columns
             parts = (whole[..., i * width : (i + 1) * width] for i in range(self.columns))
@@ -57,24 +60,52 @@ class Layout:
 
 @dataclass(frozen=True)
 class Question:
-    """A loss, and rows for it: those that count, in order."""
+    """A loss, and rows for it, of which some may not count."""
 
     loss: losses.Loss
     kind: str
-    labels: Target
-    prediction: Numbers
+    every_label: Target
+    every_row: Numbers
     layout: Layout
     counted: Mask | None
-    """(N,) which of all rows these are; None for all."""
+    """(N,) which rows count; None for all."""
     weights: Floats | None
     """One a row that counts; None for ones."""
     base: Base
     reduction: Reduction
 
+    @cached_property
+    def labels(self) -> Target:
+        """Of the rows that count."""
+        return self.every_label if self.counted is None else self.every_label[self.counted]
+
+    @cached_property
+    def prediction(self) -> Numbers:
+        """The rows that count."""
+        return self.every_row if self.counted is None else self.every_row[self.counted]
+
     def computed(self, method: Callable[[Target, Floats, str], Floats]) -> Floats:
-        """What a method of the loss gives for the rows that count."""
+        """What a method of the loss gives for the rows that count, in float64."""
         with original_rows(self.counted):
-            return method(self.labels, self.prediction.astype(np.float64, copy=False), self.kind)
+            rows = widened(self.prediction).astype(np.float64, copy=False)
+            return method(self.labels, np.ascontiguousarray(rows), self.kind)
+
+    def read(self, method: Callable[[Target, Any, str], Floats]) -> Floats:
+        """What a method gives for the rows that count, of arrays as they are stored."""
+        counted = self.counted
+        if counted is None:
+            return method(self.every_label, self.every_row, self.kind)
+        if self._worth_copying(counted):
+            with original_rows(counted):
+                return method(self.labels, self.prediction, self.kind)
+        # class 0 stands in for labels that are not looked at
+        every = method(np.where(counted, self.every_label, 0), self.every_row, self.kind)
+        return every[counted]
+
+    def _worth_copying(self, counted: Mask) -> bool:
+        """Whether so few rows count that a copy of them costs less than the losses of the others."""
+        few = 4 * int(np.count_nonzero(counted)) < counted.size
+        return few or self.loss.target not in CODES or not self.every_row.size
 
     def spread(self, per_row: NDArray[Any]) -> NDArray[Any]:
         """Values of the rows that count among zeros for those that do not."""
@@ -84,14 +115,28 @@ class Question:
         every[self.counted] = per_row
         return every
 
-    def scaled(self, derivative: Floats) -> Floats:
-        """Rows' derivatives as those of the reduced loss: times w / Σ w for a mean, in units of `base`."""
+    @property
+    def rows(self) -> int:
+        """How many count."""
+        return len(self.every_row) if self.counted is None else int(np.count_nonzero(self.counted))
+
+    def factor(self) -> Floats:
+        """By which derivatives of rows that count enter the reduced one: w / Σ w for a mean, per unit."""
         mean, weights = self.reduction == "mean", self.weights
         if weights is None:
-            scale = np.asarray(1.0 / len(self.prediction) if mean else 1.0)
+            scale = np.asarray(1.0 / self.rows if mean else 1.0)
         else:
             scale = weights / to_float(exact_sum(weights)) if mean else weights
-        return times(derivative, scale / nats_per_unit(self.base))
+        return np.asarray(scale / nats_per_unit(self.base))
+
+    def factors(self) -> Floats | None:
+        """The same for all rows, 0 for those that do not count; None for ones."""
+        factor = self.factor()
+        if self.counted is None:
+            return None if factor.ndim == 0 and factor == 1.0 else factor
+        every = np.zeros(self.counted.size)
+        every[self.counted] = factor
+        return every
 
 
 def times(rows: Floats, weight: Floats) -> Floats:
@@ -120,21 +165,20 @@ def ask(
     kind = asked.kinds[0] if kind is None else kind
     check_kind(asked, kind)
     _check_base(asked, base)
-    rows, layout = _rows(prediction, kind, axis)
+    rows, layout = _rows(prediction, asked, kind, axis)
     labels = _labels(y, asked, layout)
     weight = checked_weights(weights, layout.shape, reduction, where)
     counted = _counted(labels, asked, layout, where, ignore_index)
-    if counted is not None:
-        labels, rows = labels[counted], rows[counted]
-        weight = None if weight is None else weight[counted]
-    if not len(rows) and reduction == "mean":
+    if counted is not None and weight is not None:
+        weight = weight[counted]
+    question = Question(asked, kind, labels, rows, layout, counted, weight, base, reduction)
+    if reduction == "mean" and not question.rows:
         raise DataError("no-rows", "there are no rows to take the mean of", cure="give at least one row")
+    if class_weights is None:
+        return question
     with original_rows(counted):
-        check_prediction(rows, kind, asked.target)
-        if class_weights is not None:
-            of_class = _class_weights(class_weights, asked, labels, rows)
-            weight = of_class if weight is None else weight * of_class
-    return Question(asked, kind, labels, rows, layout, counted, weight, base, reduction)
+        of_class = _class_weights(class_weights, asked, question.labels, rows)
+    return replace(question, weights=of_class if weight is None else weight * of_class)
 
 
 @contextmanager
@@ -175,7 +219,7 @@ def _check_base(loss: losses.Loss, base: Base) -> None:
         )
 
 
-def _rows(prediction: Any, kind: str, axis: int) -> tuple[Numbers, Layout]:
+def _rows(prediction: Any, loss: losses.Loss, kind: str, axis: int) -> tuple[Numbers, Layout]:
     columns = None
     if isinstance(prediction, tuple) and dimensions(kind) == 2:
         columns = len(prediction)
@@ -186,13 +230,21 @@ def _rows(prediction: Any, kind: str, axis: int) -> tuple[Numbers, Layout]:
             array = np.stack(np.broadcast_arrays(*parts), axis=-1)
         axis = -1
     else:
-        array = numbers(prediction, "the prediction")
+        stored = _stored(prediction) if kind == "logits" and kind in loss.as_stored else None
+        array = numbers(prediction, "the prediction") if stored is None else stored
+    dtype = np.dtype(np.float32) if array.dtype.itemsize == 2 else array.dtype
     if dimensions(kind) == 1:
-        return array.reshape(-1), Layout(array.shape, -1, False, array.dtype, None)
+        return array.reshape(-1), Layout(array.shape, -1, False, dtype, None)
     check_axis(array, axis, "the prediction")
-    last = np.moveaxis(array, axis, -1)
-    rows = np.ascontiguousarray(last).reshape(int(np.prod(last.shape[:-1])), last.shape[-1])
-    return rows, Layout(last.shape[:-1], axis, True, array.dtype, columns)
+    last = array if array.ndim == 1 else np.moveaxis(array, axis, -1)
+    rows = last.reshape(math.prod(last.shape[:-1]), last.shape[-1])
+    return rows, Layout(last.shape[:-1], axis, True, dtype, columns)
+
+
+def _stored(prediction: Any) -> Numbers | None:
+    """An array of half precision as it is, which `numbers` would widen."""
+    halves = type(prediction) is np.ndarray and prediction.dtype in (BFLOAT16, np.float16)
+    return prediction if halves else None
 
 
 def _labels(y: ArrayLike, loss: losses.Loss, layout: Layout) -> Target:
@@ -209,7 +261,7 @@ def _labels(y: ArrayLike, loss: losses.Loss, layout: Layout) -> Target:
             f"labels {np.shape(y)} do not belong to {layout.shape} rows of predictions",
             cure=f"give {'one label a row' if not width else 'one number for each class of a row'}",
         )
-    return labels.reshape(int(np.prod(shape)), *width)
+    return labels.reshape(math.prod(shape), *width)
 
 
 def _counted(

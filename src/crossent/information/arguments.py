@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from crossent import kernels
 from crossent.errors import DataError, UsageError
 from crossent.exact import exact_mean, exact_sum, to_float
+from crossent.kernels.narrow import widened
 
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.floating[Any]]
@@ -30,7 +31,7 @@ def numbers(values: ArrayLike, name: str) -> Numbers:
     Masked and complex entries, whose value or imaginary part NumPy would drop, are no numbers either.
     """
     try:
-        array = np.asarray(values)
+        array = widened(np.asarray(values))
         if np.iscomplexobj(array) or np.ma.is_masked(values):
             raise TypeError
         if array.dtype.kind not in "biuf":

@@ -26,6 +26,7 @@ from crossent.kernels.row_losses import (
     loss_and_gradient_from_logits,
     sigmoid_log_loss_from_logits,
     sigmoid_loss_and_gradient_from_logits,
+    smoothed_log_loss_from_logits,
     soft_cross_entropy_from_logits,
     soft_loss_and_gradient_from_logits,
 )
@@ -46,6 +47,7 @@ if choice().native is not None:
         loss_and_gradient_from_logits,
         sigmoid_log_loss_from_logits,
         sigmoid_loss_and_gradient_from_logits,
+        smoothed_log_loss_from_logits,
         soft_cross_entropy_from_logits,
         soft_loss_and_gradient_from_logits,
         softmax_minus_label,
@@ -102,6 +104,7 @@ __all__ = [
     "score_single",
     "sigmoid_log_loss_from_logits",
     "sigmoid_loss_and_gradient_from_logits",
+    "smoothed_log_loss_from_logits",
     "soft_cross_entropy_from_logits",
     "soft_loss_and_gradient_from_logits",
     "softmax",

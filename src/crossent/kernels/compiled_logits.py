@@ -54,6 +54,7 @@ def loss_and_gradient_from_logits(
     ignore_index: int | None = None,
     temperature: float = 1.0,
     scale: ArrayLike | None = None,
+    scale_losses: bool = True,
     out: Gradient | None = None,
 ) -> tuple[Floats, Gradient]:
     """Log losses and their gradients by z in one visit; see `row_losses`."""
@@ -64,22 +65,22 @@ def loss_and_gradient_from_logits(
         for rows, part, slope in _written(z, gradient):
             own = None if factor is None else factor[rows]
             _labelled(y[rows], part, loss[rows], slope, own, temperature, y, z.shape[1])
-        return scaled(loss, gradient, factor), gradient
+        return scaled(loss, gradient, factor, scale_losses), gradient
     check_labels(y, z.shape[1])
     for rows, part, slope in _written(z, gradient, temperature):
-        own = None if factor is None else factor[rows]
-        _native().soft_losses(
-            part,
-            given.share[None],
-            0.0,
-            y[rows],
-            given.extra[rows],
-            loss[rows],
-            slope,
-            own,
-            threads_for(part),
-        )
-    return scaled(loss, gradient, factor), gradient
+        _smoothed(given, rows, part, loss, slope, factor)
+    return scaled(loss, gradient, factor, scale_losses), gradient
+
+
+def smoothed_log_loss_from_logits(labels: Codes, z: Reals, smoothing: float) -> Floats:
+    """(N,) (1 − ε) L_label + (ε/K) Σ_k L_k; see `row_losses`."""
+    if smoothing == 0.0:
+        return log_loss_from_logits(labels, z)
+    given, loss = RowOptions.of(labels, z.shape[1], smoothing, None, None, None), np.empty(len(z))
+    check_labels(given.labels, z.shape[1])
+    for rows, part in read(z):
+        _smoothed(given, rows, part, loss, None, None)
+    return loss
 
 
 def soft_cross_entropy_from_logits(targets: Reals, z: Reals) -> Floats:
@@ -96,6 +97,7 @@ def soft_loss_and_gradient_from_logits(
     *,
     temperature: float = 1.0,
     scale: ArrayLike | None = None,
+    scale_losses: bool = True,
     out: Gradient | None = None,
 ) -> tuple[Floats, Gradient]:
     """Cross-entropies of a distribution and their gradients by z; see `row_losses`."""
@@ -106,7 +108,7 @@ def soft_loss_and_gradient_from_logits(
         check_masses(targets)
     for rows, part, slope in _written(z, gradient, temperature):
         _soft(targets, rows, part, loss, slope, factor)
-    return scaled(loss, gradient, factor), gradient
+    return scaled(loss, gradient, factor, scale_losses), gradient
 
 
 def sigmoid_log_loss_from_logits(indicators: Reals, z: Reals) -> Floats:
@@ -118,7 +120,12 @@ def sigmoid_log_loss_from_logits(indicators: Reals, z: Reals) -> Floats:
 
 
 def sigmoid_loss_and_gradient_from_logits(
-    indicators: Reals, z: Reals, *, scale: ArrayLike | None = None, out: Gradient | None = None
+    indicators: Reals,
+    z: Reals,
+    *,
+    scale: ArrayLike | None = None,
+    scale_losses: bool = True,
+    out: Gradient | None = None,
 ) -> tuple[Floats, Gradient]:
     """Sigmoid log losses and σ(z) − y; see `row_losses`."""
     factor = None if scale is None else row_factors(scale, len(z))
@@ -127,7 +134,7 @@ def sigmoid_loss_and_gradient_from_logits(
         check_shares(indicators)
     for rows, part, slope in _written(z, gradient):
         _sigmoid(indicators, rows, part, loss, slope, factor)
-    return scaled(loss, gradient, factor), gradient
+    return scaled(loss, gradient, factor, scale_losses), gradient
 
 
 def _native() -> Any:
@@ -173,6 +180,20 @@ def _written(
 
 def _floats(x: NDArray[Any]) -> NDArray[Any]:
     return laid_out(x, None if x.dtype in (np.float32, np.float64) else np.float64)
+
+
+def _smoothed(
+    given: RowOptions,
+    rows: slice,
+    z: NDArray[Any],
+    loss: Floats,
+    gradient: Gradient | None,
+    factor: Floats | None,
+) -> None:
+    assert given.share is not None and given.extra is not None
+    own = None if factor is None else factor[rows]
+    labels, extra = given.labels[rows], given.extra[rows]
+    _native().soft_losses(z, given.share[None], 0.0, labels, extra, loss[rows], gradient, own, threads_for(z))
 
 
 def _soft(

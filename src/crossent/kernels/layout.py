@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossent.kernels.choice import precise, threads
+from crossent.kernels.narrow import BFLOAT16, bits, widened
 
 FEW_NUMBERS = 1 << 16
 """Up to here one thread is done before another has started (some 20 µs)."""
@@ -53,6 +54,12 @@ def read(z: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
 
 def laid_out(x: NDArray[Any], dtype: Any = None) -> NDArray[Any]:
     """The matrix as the core reads it, copied where it is not that already."""
+    if x.dtype == BFLOAT16:
+        if dtype is None:
+            return bits(x if fits(x) else np.ascontiguousarray(x))
+        x = widened(x)
+    if x.dtype.kind != "f":
+        dtype = np.float64
     wanted = x.dtype.newbyteorder("=") if dtype is None else np.dtype(dtype)
     if x.dtype == wanted and fits(x):
         return x

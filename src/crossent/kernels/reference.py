@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossent.errors import DataError
+from crossent.kernels.narrow import widened
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -72,7 +73,7 @@ def blocks(prediction: Reals, entries: int = BLOCK) -> Iterator[Block]:
     step = max(1, entries // max(classes, 1))
     axis = 0 if classes <= FEW_CLASSES else 1
     for start in range(0, rows, step):
-        part = prediction[start : start + step]
+        part = widened(prediction[start : start + step])
         x = np.array(part.T if axis == 0 else part, dtype=np.float64, order="C", copy=True)
         yield Block(slice(start, start + len(part)), x, axis)
 
@@ -95,7 +96,8 @@ def take_label(labels: Codes, prediction: Reals) -> Floats:
     rows, classes = prediction.shape
     check_labels(labels, classes)
     flat = np.ascontiguousarray(prediction).reshape(-1)
-    return np.asarray(flat.take(np.add(labels, np.arange(rows) * classes, dtype=np.int64)), dtype=np.float64)
+    taken = flat.take(np.add(labels, np.arange(rows) * classes, dtype=np.int64))
+    return np.asarray(widened(taken), dtype=np.float64)
 
 
 def label_probability_loss(p_label: Reals) -> Floats:

@@ -38,14 +38,16 @@ def loss_and_gradient_from_logits(
     ignore_index: int | None = None,
     temperature: float = 1.0,
     scale: ArrayLike | None = None,
+    scale_losses: bool = True,
     out: Gradient | None = None,
 ) -> tuple[Floats, Gradient]:
     """(N,) log losses of softmax(z/T), and (N, K) their gradients by z, of the type of z.
 
     With ε = `smoothing` and class weights w a row's loss is (1 − ε) w_y L_y + (ε/K) Σ_k w_k L_k, where
     L_k = −log softmax(z/T)_k; this is what PyTorch's `label_smoothing` and `weight` mean. `scale`, a number
-    or one a row, is a factor of loss and gradient. A row whose label is `ignore_index` has loss and gradient
-    0, and so has one whose factor is 0. The gradient goes to `out`, if given; `out=z` overwrites the logits.
+    or one a row, is a factor of loss and gradient, without `scale_losses` of the gradient alone. A row whose
+    label is `ignore_index` has loss and gradient 0, and so has one whose factor is 0. The gradient goes to
+    `out`, if given; `out=z` overwrites the logits.
 
     Errors: `DataError` (label-out-of-range), `UsageError` (bad-option).
     """
@@ -56,10 +58,20 @@ def loss_and_gradient_from_logits(
     if given.share is None or given.extra is None:
         loss, slope = log_loss_from_logits(given.labels, x), softmax_minus_label(given.labels, x)
     else:
-        target = np.tile(given.share, (len(x), 1))
-        target[np.arange(len(x)), given.labels] += given.extra
-        loss, slope = _soft(target, x)
-    return _finished(loss, slope, given.factor, temperature, room_for(z, out))
+        loss, slope = _soft(_smoothed(given, len(x)), x)
+    return _finished(loss, slope, given.factor, temperature, room_for(z, out), scale_losses)
+
+
+def smoothed_log_loss_from_logits(labels: Codes, z: Reals, smoothing: float) -> Floats:
+    """(N,) (1 − ε) L_label + (ε/K) Σ_k L_k, with L_k = −log softmax(z)_k and ε = `smoothing`.
+
+    Errors: `DataError` (label-out-of-range), `UsageError` (bad-option).
+    """
+    if smoothing == 0.0:
+        return log_loss_from_logits(labels, z)
+    given = RowOptions.of(labels, z.shape[1], smoothing, None, None, None)
+    check_labels(given.labels, z.shape[1])
+    return _soft_loss(_smoothed(given, len(z)), z)
 
 
 def soft_cross_entropy_from_logits(targets: Reals, z: Reals) -> Floats:
@@ -77,6 +89,7 @@ def soft_loss_and_gradient_from_logits(
     *,
     temperature: float = 1.0,
     scale: ArrayLike | None = None,
+    scale_losses: bool = True,
     out: Gradient | None = None,
 ) -> tuple[Floats, Gradient]:
     """(N,) −Σ_k y_k log softmax(z/T)_k, and (N, K) their gradients by z; options as with labels.
@@ -87,7 +100,7 @@ def soft_loss_and_gradient_from_logits(
     check_masses(targets)
     factor = None if scale is None else row_factors(scale, len(z))
     loss, slope = _soft(np.asarray(targets, np.float64), np.asarray(z, np.float64) / temperature)
-    return _finished(loss, slope, factor, temperature, room_for(z, out))
+    return _finished(loss, slope, factor, temperature, room_for(z, out), scale_losses)
 
 
 def sigmoid_log_loss_from_logits(indicators: Reals, z: Reals) -> Floats:
@@ -100,7 +113,12 @@ def sigmoid_log_loss_from_logits(indicators: Reals, z: Reals) -> Floats:
 
 
 def sigmoid_loss_and_gradient_from_logits(
-    indicators: Reals, z: Reals, *, scale: ArrayLike | None = None, out: Gradient | None = None
+    indicators: Reals,
+    z: Reals,
+    *,
+    scale: ArrayLike | None = None,
+    scale_losses: bool = True,
+    out: Gradient | None = None,
 ) -> tuple[Floats, Gradient]:
     """(N,) sigmoid log losses, and (N, K) σ(z) − y, formed without a difference where y is 0 or 1.
 
@@ -115,7 +133,7 @@ def sigmoid_loss_and_gradient_from_logits(
         likely, other = 1.0 / (1.0 + e), e / (1.0 + e)
         p, rest = np.where(z > 0, likely, other), np.where(z > 0, other, likely)
         slope = np.where(y == 1.0, -rest, np.where(y == 0.0, p, (1.0 - y) * p - y * rest))
-    return _finished(loss, slope, factor, 1.0, gradient)
+    return _finished(loss, slope, factor, 1.0, gradient, scale_losses)
 
 
 def check_masses(targets: Reals) -> None:
@@ -148,14 +166,27 @@ def check_shares(indicators: Reals) -> None:
         )
 
 
+def _smoothed(given: RowOptions, rows: int) -> Floats:
+    assert given.share is not None
+    assert given.extra is not None
+    target = np.tile(given.share, (rows, 1))
+    target[np.arange(rows), given.labels] += given.extra
+    return target
+
+
 def _finished(
-    loss: Floats, slope: Floats, factor: Floats | None, temperature: float, out: Gradient
+    loss: Floats,
+    slope: Floats,
+    factor: Floats | None,
+    temperature: float,
+    out: Gradient,
+    scale_losses: bool,
 ) -> tuple[Floats, Gradient]:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         if factor is not None:
             slope *= factor[:, None]
         out[...] = slope / temperature
-    return scaled(loss, out, factor), out
+    return scaled(loss, out, factor, scale_losses), out
 
 
 def _soft(target: Floats, z: Reals) -> tuple[Floats, Floats]:

@@ -113,15 +113,18 @@ def room_for(z: NDArray[np.floating], out: NDArray[np.floating] | None) -> NDArr
     return out
 
 
-def scaled(loss: Floats, gradient: NDArray[np.floating] | None, factor: Floats | None) -> Floats:
+def scaled(
+    loss: Floats, gradient: NDArray[np.floating], factor: Floats | None, scale_losses: bool = True
+) -> Floats:
     """Losses times their factors; rows that count nothing are 0, also where a loss is infinite or nan."""
     if factor is None:
         return loss
     nothing = factor == 0.0
+    if nothing.any():
+        gradient[nothing] = 0.0
+    if not scale_losses:
+        return loss
     with np.errstate(invalid="ignore"):
         loss *= factor
-    if nothing.any():
-        loss[nothing] = 0.0
-        if gradient is not None:
-            gradient[nothing] = 0.0
+    loss[nothing] = 0.0
     return loss

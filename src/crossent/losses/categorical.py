@@ -41,6 +41,7 @@ class LogLoss(Loss):
     title: ClassVar[str] = "log loss"
     unit: ClassVar[str] = "nats"
     kinds: ClassVar[tuple[str, ...]] = ("probs", "logits", "log_probs", "label_logprob")
+    as_stored: ClassVar[tuple[str, ...]] = ("probs", "logits")
     strictly_proper: ClassVar[bool] = True
     elicits: ClassVar[str] = "distribution"
     bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)
@@ -100,6 +101,7 @@ class Brier(Loss):
     title: ClassVar[str] = "Brier score"
     unit: ClassVar[str] = "1"
     kinds: ClassVar[tuple[str, ...]] = ("probs", "logits", "log_probs")
+    as_stored: ClassVar[tuple[str, ...]] = ("probs", "logits")
     strictly_proper: ClassVar[bool] = True
     elicits: ClassVar[str] = "distribution"
     bounds: ClassVar[tuple[float, float]] = (0.0, 2.0)
@@ -166,6 +168,7 @@ class ZeroOne(Loss):
     title: ClassVar[str] = "zero-one loss"
     unit: ClassVar[str] = "1"
     kinds: ClassVar[tuple[str, ...]] = ("probs", "logits", "log_probs")
+    as_stored: ClassVar[tuple[str, ...]] = ("probs", "logits")
     strictly_proper: ClassVar[bool] = False
     elicits: ClassVar[str] = "mode"
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)

@@ -69,7 +69,7 @@ def classes_of(prediction: Floats, kind: str) -> int | None:
 
 
 def times_label(rows: Floats, table: Floats, labels: Codes) -> Floats:
-    """Rows times their label's number; a number 0 gives 0, also of infinity."""
+    """Rows times their label's number; a number 0 gives 0, also of infinity, and nan stays nan."""
     kernels.check_labels(labels, len(table))
     weight = table[labels].reshape(-1, *(1,) * (rows.ndim - 1))
-    return np.multiply(rows, weight, out=np.zeros(rows.shape), where=weight > 0.0)
+    return np.multiply(rows, weight, out=np.zeros(rows.shape), where=(weight > 0.0) | np.isnan(rows))

@@ -79,6 +79,11 @@ class Loss(ABC):
     higher_is_better: ClassVar[bool] = False
     target: ClassVar[str] = "class"
     """One of `TARGETS`."""
+    as_stored: ClassVar[tuple[str, ...]] = ()
+    """Kinds of which `value` takes (N, K) numbers of any floating type and layout, as they are stored.
+
+    It gives nan then for logits that are no prediction (a nan, a +inf among classes, nothing but −inf), so
+    that nobody has to look for these beforehand."""
     proper: ClassVar[bool] = False
     """Minimised in expectation by the truth, if perhaps not only by it; a strictly proper loss need not say
     so."""

@@ -85,6 +85,7 @@ class Focal(LabelProbabilityLoss):
     name: ClassVar[str] = "focal"
     title: ClassVar[str] = "focal loss"
     unit: ClassVar[str] = "nats"
+    as_stored: ClassVar[tuple[str, ...]] = ("probs", "logits")
     strictly_proper: ClassVar[bool] = False
     elicits: ClassVar[str] = "none"
     bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)

@@ -23,6 +23,7 @@ class ClassWeighted(Loss):
 
     unit: ClassVar[str] = "nats"
     kinds: ClassVar[tuple[str, ...]] = LogLoss.kinds
+    as_stored: ClassVar[tuple[str, ...]] = LogLoss.as_stored
     strictly_proper: ClassVar[bool] = False
     elicits: ClassVar[str] = "distribution times class weights"
     bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)

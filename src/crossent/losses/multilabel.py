@@ -132,6 +132,7 @@ class SigmoidLogLoss(IndicatorLoss):
 
     name: ClassVar[str] = "sigmoid_log_loss"
     title: ClassVar[str] = "sigmoid log loss"
+    as_stored: ClassVar[tuple[str, ...]] = ("logits",)
     strictly_proper: ClassVar[bool] = True
     elicits: ClassVar[str] = "probability of each label"
     calibration: ClassVar[str] = "Its minimum is each label's true probability: calibrated label by label."

@@ -40,6 +40,7 @@ class ZLoss(Loss):
     title: ClassVar[str] = "log loss with z-loss"
     unit: ClassVar[str] = "nats"
     kinds: ClassVar[tuple[str, ...]] = ("logits",)
+    as_stored: ClassVar[tuple[str, ...]] = ("logits",)
     strictly_proper: ClassVar[bool] = True
     elicits: ClassVar[str] = "distribution"
     bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)
@@ -56,19 +57,19 @@ class ZLoss(Loss):
     def value(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
         check_arguments(self, labels, prediction, kind)
         log_loss = kernels.log_loss_from_logits(labels, prediction)
-        return np.asarray(log_loss + self.weight * log_normaliser(prediction) ** 2)
+        return np.asarray(log_loss + self.weight * kernels.log_sum_exp(prediction) ** 2)
 
     def gradient(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
         """p − y + 2c·lse·p."""
         check_arguments(self, labels, prediction, kind)
-        pull = 2.0 * self.weight * log_normaliser(prediction)[:, None]
+        pull = 2.0 * self.weight * kernels.log_sum_exp(prediction)[:, None]
         return kernels.softmax_minus_label(labels, prediction) + pull * kernels.softmax(prediction)
 
     def hessian_diagonal(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
         """(1 + 2c·lse)·p(1 − p) + 2c·p²."""
         check_arguments(self, labels, prediction, kind)
         kernels.check_labels(labels, prediction.shape[1])
-        pull = 2.0 * self.weight * log_normaliser(prediction)[:, None]
+        pull = 2.0 * self.weight * kernels.log_sum_exp(prediction)[:, None]
         p = kernels.softmax(prediction)
         return np.asarray((1.0 + pull) * softmax_variance(prediction) + 2.0 * self.weight * p * p)
 
@@ -167,12 +168,6 @@ def excess_log_probability(z: Floats) -> tuple[Floats, Floats]:
 def times(weight: Floats, x: Floats) -> Floats:
     """weight·x, and 0 where the weight is 0, whatever x."""
     return np.multiply(weight, x, out=np.zeros_like(weight), where=weight != 0.0)
-
-
-def log_normaliser(z: Floats) -> Floats:
-    """(N,) log Σ_j exp z_j, the largest logit plus its log loss."""
-    top, largest, _ = kernels.top(z)
-    return largest + kernels.log_loss_from_logits(top, z)
 
 
 for _loss in (ZLoss(), ConfidencePenalty()):

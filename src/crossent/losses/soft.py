@@ -45,6 +45,7 @@ class SoftCrossEntropy(Loss):
     title: ClassVar[str] = "cross-entropy of soft targets"
     unit: ClassVar[str] = "nats"
     kinds: ClassVar[tuple[str, ...]] = ("probs", "logits", "log_probs")
+    as_stored: ClassVar[tuple[str, ...]] = ("logits",)
     target: ClassVar[str] = "distribution"
     strictly_proper: ClassVar[bool] = True
     elicits: ClassVar[str] = "distribution"
@@ -103,6 +104,7 @@ class LabelSmoothing(Loss):
     title: ClassVar[str] = "log loss with label smoothing"
     unit: ClassVar[str] = "nats"
     kinds: ClassVar[tuple[str, ...]] = ("probs", "logits", "log_probs")
+    as_stored: ClassVar[tuple[str, ...]] = ("logits",)
     strictly_proper: ClassVar[bool] = False
     elicits: ClassVar[str] = "distribution mixed with the uniform one"
     bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)
@@ -115,6 +117,9 @@ class LabelSmoothing(Loss):
         require_option(0.0 <= self.epsilon <= 1.0, "epsilon", self.epsilon, "a number from 0 to 1")
 
     def value(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
+        if kind == "logits":
+            check_arguments(self, labels, prediction, kind)
+            return kernels.smoothed_log_loss_from_logits(labels, prediction, self.epsilon)
         return SoftCrossEntropy().value(self.smoothed(labels, prediction, kind), prediction, kind)
 
     def gradient(self, labels: Codes, prediction: Floats, kind: str) -> Floats:
