@@ -1,8 +1,8 @@
 """Arrays of any library in, arrays of the same library out: the only module that knows array libraries.
 
-Results have the same bits whatever library the numbers came from;
-arrays of PyTorch, JAX, CuPy and of every library with the array API standard are read without copying where
-they lie in main memory and are contiguous. Nothing here imports such a library: an array brings its own.
+Results have the same bits whatever library the numbers came from. Arrays of PyTorch, JAX, CuPy and of every
+library with the array API standard are read without copying where they lie in main memory. Nothing here
+imports such a library: an array brings its own.
 
 https://data-apis.org/array-api, https://dmlc.github.io/dlpack
 """

@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossent import exact
 from crossent.exact import (
     PRODUCT_UNIT,
+    SUM_UNIT,
     LimbSums,
     counts_of,
     cut,
     cut_for_sums,
     exact_gram,
     exact_sum,
+    sums,
     to_float,
     to_fraction,
 )
@@ -62,7 +63,7 @@ def test_every_layout_has_the_same_sums(layout):
 
 
 @pytest.mark.parametrize("off", [-1, 0, 1])
-@pytest.mark.parametrize("block", [exact._GRAM_BLOCK, 2 * exact._GRAM_BLOCK, exact._SUM_BLOCK])
+@pytest.mark.parametrize("block", [sums._GRAM_BLOCK, 2 * sums._GRAM_BLOCK, sums._SUM_BLOCK])
 def test_sizes_around_a_block(block, off):
     """Whole numbers, so that NumPy's own sums are exact too."""
     x = np.random.default_rng(block).integers(-1000, 1000, block + off).astype(np.float64)
@@ -108,7 +109,7 @@ def test_all_products_of_several_columns(rows):
 
 
 @FEW
-@given(st.integers(-(1 << 2200), 1 << 2200), st.sampled_from([exact.SUM_UNIT, PRODUCT_UNIT]))
+@given(st.integers(-(1 << 2200), 1 << 2200), st.sampled_from([SUM_UNIT, PRODUCT_UNIT]))
 def test_a_total_as_a_float_is_the_nearest(value, unit):
     exactly = to_fraction(value, unit)
     try:

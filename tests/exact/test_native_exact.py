@@ -9,13 +9,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from crossent import exact
 from crossent.accumulators.contract import Event, Rows, Spec
 from crossent.accumulators.registry import accumulators, new_states
 from crossent.accumulators.reliability import CELLS, GRID, cells_of
 from crossent.accumulators.tables import pack_limbs
 from crossent.data.labels import Keyed
-from crossent.exact import PRODUCT_UNIT, LimbSums, counts_of, exact_gram, exact_sum, to_fraction
+from crossent.exact import PRODUCT_UNIT, LimbSums, counts_of, exact_gram, exact_sum, slices, to_fraction
 from crossent.kernels import compiled_exact
 from crossent.kernels.choice import Choice
 
@@ -50,7 +49,7 @@ def core(request, monkeypatch):
 
 
 def use(monkeypatch, kernels):
-    monkeypatch.setattr(exact, "choice", lambda: Choice(kernels, ""))
+    monkeypatch.setattr(slices, "choice", lambda: Choice(kernels, ""))
     return kernels
 
 
@@ -60,7 +59,7 @@ def total(x):
 
 def by_numpy(monkeypatch, function, *arguments):
     """What NumPy computes, then the core again."""
-    kernels = exact.choice().native
+    kernels = slices.choice().native
     use(monkeypatch, None)
     found = function(*arguments)
     use(monkeypatch, kernels)

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from crossent import exact
 from crossent.exact import (
     PRODUCT_UNIT,
     SUM_UNIT,
@@ -18,6 +17,7 @@ from crossent.exact import (
     exact_gram,
     exact_mean,
     exact_sum,
+    sums,
     to_float,
     to_fraction,
 )
@@ -93,7 +93,7 @@ def test_gram_is_rational_arithmetic(pairs):
 @pytest.mark.parametrize("fill", [1.0, -1.0, 2.0**36 - 1, -(2.0**20), 1 - 2.0**-53, 0.1])
 def test_full_blocks_do_not_round(fill):
     """More rows than a block holds, slices as large as they get and of one sign: 53 bits suffice."""
-    n = exact._SUM_BLOCK + 3
+    n = sums._SUM_BLOCK + 3
     x = np.full(n, fill)
     assert to_fraction(exact_sum(x)) == n * Fraction(fill)
     (square,) = exact_gram([x], [(0, 0)])
