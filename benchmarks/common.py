@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 T = TypeVar("T")
 PACKAGES = ("crossent", "numpy", "scipy", "pyarrow")
 
@@ -132,3 +133,11 @@ def write_json(name: str, results: object) -> Path:
     document = {"benchmark": name, "machine": machine(), "results": results}
     path.write_text(json.dumps(document, indent=1, default=asdict) + "\n")
     return path
+
+
+def write_section(name: str, text: str) -> None:
+    """Put text between the marks `name: begin` and `name: end` of docs/performance.md."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, rest = PAGE.read_text(encoding="utf-8").split(begin, 1)
+    _, after = rest.split(end, 1)
+    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

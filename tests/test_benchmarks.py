@@ -13,10 +13,20 @@ from types import ModuleType
 
 import pytest
 
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def run_script(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a benchmark with the packages of this process."""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    environment = {**os.environ, "PYTHONPATH": paths}
+    whole = [sys.executable, *command]
+    return subprocess.run(whole, env=environment, capture_output=True, text=True, check=False)
+
 
 @pytest.fixture(scope="module")
 def common() -> ModuleType:
-    path = Path(__file__).parents[1] / "benchmarks" / "common.py"
+    path = BENCHMARKS / "common.py"
     spec = importlib.util.spec_from_file_location("benchmarks_common", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -88,13 +98,10 @@ def test_results_carry_the_machine(
 
 def test_the_cpu_benchmark_measures_every_contender(tmp_path: Path) -> None:
     """Each task on one small shape: what is installed runs, agrees on the mean, stands beside the limit."""
-    script = Path(__file__).parents[1] / "benchmarks" / "cpu.py"
+    script = BENCHMARKS / "cpu.py"
     out = tmp_path / "found.json"
-    command = [sys.executable, script, "--quick", "--only", "(20000, 10)", "--threads", "1", "--out", out]
-    paths = os.pathsep.join(path for path in sys.path if path)
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False
-    )
+    command = [script, "--quick", "--only", "(20000, 10)", "--threads", "1", "--out", out]
+    done = run_script(*command)
     assert done.returncode == 0, done.stderr
     cases = json.loads(out.read_text())
     assert [(case["task"], case["dtype"]) for case in cases] == [
@@ -108,3 +115,30 @@ def test_the_cpu_benchmark_measures_every_contender(tmp_path: Path) -> None:
         assert any(name.startswith("crossent") for name in case["means"])
         assert case["times"]["limit"]["wall_ratio"] == 1
     assert "another mean" not in done.stdout
+
+
+@pytest.mark.parametrize("case", ["binary", "multiclass"])
+def test_the_end_to_end_benchmark_measures_what_is_installed(case: str, tmp_path: Path) -> None:
+    """A few rows: those that run agree on the means, those that cannot say why."""
+    for name in ("end_to_end.py", "whole_tools.py", "common.py"):
+        (tmp_path / name).write_text((BENCHMARKS / name).read_text())
+    options = [case, "--rows", "3000", "--rounds", "1", "--no-page"]
+    done = run_script(tmp_path / "end_to_end.py", *options)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "results" / f"end_to_end_{case}.json").read_text())["results"]
+    assert found["rows"] == 3000
+    assert {"crossent", "pyarrow, reading only"} <= found["contenders"].keys()
+    assert found["contenders"].keys().isdisjoint(found["left_out"])
+    assert all(why in done.stdout for why in found["left_out"].values())
+    assert "crossent: 400 MB met" in done.stdout
+
+
+def test_the_benchmark_of_exact_sums_compares_equal_sums(tmp_path: Path) -> None:
+    for name in ("exact_sum.py", "common.py"):
+        (tmp_path / name).write_text((BENCHMARKS / name).read_text())
+    done = run_script(tmp_path / "exact_sum.py", "--numbers", "50000", "--rounds", "1", "--no-page")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "results" / "exact_sum.json").read_text())["results"]["cpu_seconds"]
+    assert len(found) == 4 and all(
+        {"reading once", "crossent", "math.fsum"} <= f.keys() for f in found.values()
+    )
