@@ -1,12 +1,11 @@
 // Log loss, and its gradient, of rows of logits of every type and number of classes.
 #pragma once
 
-#include <vector>
-
-#include "simd/halves.h"
 #include "logits/jobs.h"
 #include "logits/short_wide_rows.h"
 #include "logits/wide_rows.h"
+#include "simd/buffer.h"
+#include "simd/types.h"
 
 namespace crossent {
 namespace CROSSENT_NAMESPACE {
@@ -135,62 +134,57 @@ inline int64_t many_wide_classes(const LogitsJob& job, int64_t begin, int64_t en
     return -1;
 }
 
-inline int64_t losses_of_floats(const LogitsJob& job, int64_t begin, int64_t end) {
+CROSSENT_APART inline int64_t losses_of_floats(const LogitsJob& job, int64_t begin, int64_t end) {
     return job.z.classes <= FEW ? few_floats(job, begin, end) : many_wide_classes(job, begin, end);
 }
-inline int64_t losses_of_doubles(const LogitsJob& job, int64_t begin, int64_t end) {
+CROSSENT_APART inline int64_t losses_of_doubles(const LogitsJob& job, int64_t begin, int64_t end) {
     return job.z.classes <= FEW ? few_classes(job, begin, end) : many_classes(job, begin, end);
 }
 
-// Rows that are computed with in another type: a few at a time are widened, and their gradients narrowed again.
-template <class T, class Wide, class Losses>
-inline int64_t in_wider_type(const LogitsJob& job, int64_t begin, int64_t end, Type type, Losses losses) {
+using LogitsWork = int64_t (*)(const LogitsJob&, int64_t begin, int64_t end);
+
+template <class T>
+inline void divide(T* x, int64_t count, double by) {
+    for (int64_t k = 0; k < count; ++k) x[k] = static_cast<T>(x[k] / by);
+}
+
+// Rows that are computed with in another type, or of which z/T is: a few at a time are widened, and their gradients
+// narrowed again.
+template <class Wide>
+CROSSENT_APART int64_t in_wider_type(const LogitsJob& job, int64_t begin, int64_t end, Type wider, LogitsWork work) {
     const int64_t classes = job.z.classes, at_once = classes >= 4096 ? 1 : 4096 / (classes + 1) + 1;
-    const T* z = static_cast<const T*>(job.z.data);
-    T* g = static_cast<T*>(job.gradient);
-    std::vector<Wide> wide(static_cast<size_t>(at_once * classes)), gradient(g ? wide.size() : 0);
+    const Type type = job.z.type;
+    const bool divides = job.temperature != 1.0;
+    const Buffer<Wide> wide(at_once * classes), gradient(job.gradient ? at_once * classes : 0);
     for (int64_t row = begin; row < end; row += at_once) {
         const int64_t rows = end - row < at_once ? end - row : at_once;
-        for (int64_t i = 0; i < rows; ++i) {
-            Wide* to = wide.data() + i * classes;
-            widen(z + (row + i) * job.z.stride, classes, to);
-            for (int64_t k = 0; job.temperature != 1.0 && k < classes; ++k) to[k] = static_cast<Wide>(to[k] / job.temperature);
-        }
+        for (int64_t i = 0; i < rows; ++i)
+            widen_row(behind(job.z.data, type, (row + i) * job.z.stride), type, classes, wide.at + i * classes);
+        if (divides) divide(wide.at, rows * classes, job.temperature);
         LogitsJob part = job;
-        part.z = {wide.data(), type, rows, classes, classes};
+        part.z = {wide.at, wider, rows, classes, classes};
         part.labels += row;
         part.loss += row;
         if (part.scale) part.scale += row;
-        part.gradient = g ? gradient.data() : nullptr;
+        part.gradient = gradient.at;
         part.gradient_stride = classes;
-        const int64_t bad = losses(part, 0, rows);
+        const int64_t bad = work(part, 0, rows);
         if (bad >= 0) return row + bad;
-        for (int64_t i = 0; g && i < rows; ++i) {
-            Wide* from = gradient.data() + i * classes;
-            for (int64_t k = 0; job.temperature != 1.0 && k < classes; ++k) from[k] = static_cast<Wide>(from[k] / job.temperature);
-            narrow(from, classes, g + (row + i) * job.gradient_stride);
-        }
+        if (!job.gradient) continue;
+        if (divides) divide(gradient.at, rows * classes, job.temperature);
+        for (int64_t i = 0; i < rows; ++i)
+            narrow_row(gradient.at + i * classes, type, classes, behind(job.gradient, type, (row + i) * job.gradient_stride));
     }
     return -1;
 }
 
 inline int64_t losses_from_logits(const LogitsJob& job, int64_t begin, int64_t end) {
     if (begin >= end) return -1;
-    const auto floats = [](const LogitsJob& j, int64_t b, int64_t e) { return losses_of_floats(j, b, e); };
-    const auto doubles = [](const LogitsJob& j, int64_t b, int64_t e) { return losses_of_doubles(j, b, e); };
-    const bool as_they_are = job.temperature == 1.0 && !job.precise;
-    switch (job.z.type) {
-        case Type::float32:
-            return as_they_are ? floats(job, begin, end) : in_wider_type<float, double>(job, begin, end, Type::float64, doubles);
-        case Type::float64:
-            return job.temperature == 1.0 ? doubles(job, begin, end) : in_wider_type<double, double>(job, begin, end, Type::float64, doubles);
-        case Type::float16:
-            return as_they_are ? in_wider_type<Half16, float>(job, begin, end, Type::float32, floats)
-                               : in_wider_type<Half16, double>(job, begin, end, Type::float64, doubles);
-        default:
-            return as_they_are ? in_wider_type<BFloat16, float>(job, begin, end, Type::float32, floats)
-                               : in_wider_type<BFloat16, double>(job, begin, end, Type::float64, doubles);
-    }
+    const bool as_it_is = job.temperature == 1.0, wide = job.z.type == Type::float64;
+    if (as_it_is && wide) return losses_of_doubles(job, begin, end);
+    if (wide || job.precise || !as_it_is) return in_wider_type<double>(job, begin, end, Type::float64, losses_of_doubles);
+    if (job.z.type == Type::float32) return losses_of_floats(job, begin, end);
+    return in_wider_type<float>(job, begin, end, Type::float32, losses_of_floats);
 }
 
 }  // namespace CROSSENT_NAMESPACE

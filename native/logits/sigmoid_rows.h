@@ -28,8 +28,8 @@ inline void sigmoid_terms(D z, D y, D& loss, D& slope, bool wants_slope) {
 }
 
 // The loss of a row; false where an indicator is not from 0 to 1.
-template <class Poly, class T, class Y>
-inline bool sigmoid_row(const T* z, const Y* y, int64_t labels, double factor, double* loss, T* g) {
+template <class Poly, class T>
+inline bool sigmoid_row(const T* z, const double* y, int64_t labels, double factor, double* loss, T* g) {
     const D zero = D::all(0.0), one = D::all(1.0), f = D::all(factor);
     D total = zero;
     Mask fine = zero == zero;

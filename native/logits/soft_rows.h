@@ -10,16 +10,15 @@
 namespace crossent {
 namespace CROSSENT_NAMESPACE {
 
-template <class Y>
 struct Target {
-    const Y* shares;   // one for each class, or null: then `share` is that of each
+    const double* shares;  // one for each class, or null: then `share` is that of each
     double share;
     int64_t label;     // has `extra` on top of its share; −1 for none
     double extra;
 
     D at(int64_t k) const { return shares ? D::load(shares + k) : D::all(share); }
     D part_at(int64_t k, int count) const { return shares ? load_part(shares + k, count, 0.0) : load_part_of(share, count); }
-    double one(int64_t k) const { return (shares ? static_cast<double>(shares[k]) : share) + (k == label ? extra : 0.0); }
+    double one(int64_t k) const { return (shares ? shares[k] : share) + (k == label ? extra : 0.0); }
 
 private:
     static D load_part_of(double x, int count) {
@@ -35,8 +34,8 @@ struct Shortfall {
     bool usable;         // no share is negative, infinite or nan
 };
 
-template <class T, class Y>
-inline Shortfall shortfall(const T* z, int64_t classes, const Target<Y>& target, int64_t top_class) {
+template <class T>
+inline Shortfall shortfall(const T* z, int64_t classes, const Target& target, int64_t top_class) {
     const double m = static_cast<double>(z[top_class]);
     const D top = D::all(m), first = D::all(static_cast<double>(top_class)), zero = D::all(0.0), infinite = D::all(std::numeric_limits<double>::infinity());
     static const double steps[LANES] = {0, 1, 2, 3, 4, 5, 6, 7};
@@ -86,8 +85,8 @@ inline double log_sum_exp_of(const T* z, int64_t classes) {
 }
 
 // factor·(W·softmax(z) − t); at the largest logit the difference of what both leave to the others.
-template <class Poly, class T, class Y>
-inline void soft_gradient(const T* z, int64_t classes, const Target<Y>& target, int64_t top, PowerSum s, const Shortfall& sums, double factor, T* g) {
+template <class Poly, class T>
+inline void soft_gradient(const T* z, int64_t classes, const Target& target, int64_t top, PowerSum s, const Shortfall& sums, double factor, T* g) {
     const double weight = sums.weight;
     s.raise(static_cast<double>(z[top]), 524288.0);
     const double total = s.t + term_of(static_cast<double>(z[top]), s);
@@ -111,8 +110,8 @@ inline void soft_gradient(const T* z, int64_t classes, const Target<Y>& target, 
 }
 
 // False where the target is no mass.
-template <class Poly, class T, class Y>
-inline bool soft_row(const T* z, int64_t classes, const Target<Y>& target, double factor, double* loss, T* g) {
+template <class Poly, class T>
+inline bool soft_row(const T* z, int64_t classes, const Target& target, double factor, double* loss, T* g) {
     const int64_t top = top_of(z, classes);
     const double m = static_cast<double>(z[top]);
     const Shortfall s = shortfall(z, classes, target, top);

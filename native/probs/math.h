@@ -1,23 +1,12 @@
 // What probabilities need of eight numbers at a time: labels in lanes, −log p and −log(1 − p), long products.
 #pragma once
 
+#include "simd/inlining.h"
 #include "simd/math.h"
 #include "probs/jobs.h"
 
 namespace crossent {
 namespace CROSSENT_NAMESPACE {
-
-// Inner loops hold everything in registers only where all of this is inlined, and the rare cases are not.
-#if CROSSENT_ISA == 0
-#define CROSSENT_HOT inline
-#define CROSSENT_RARE
-#elif defined(_MSC_VER)
-#define CROSSENT_HOT __forceinline
-#define CROSSENT_RARE __declspec(noinline)
-#else
-#define CROSSENT_HOT inline __attribute__((always_inline))
-#define CROSSENT_RARE __attribute__((noinline, cold))
-#endif
 
 constexpr double INFINITE = std::numeric_limits<double>::infinity();
 constexpr double NOT_A_NUMBER = std::numeric_limits<double>::quiet_NaN();

@@ -254,9 +254,5 @@ inline int64_t brier_from_log_probs(const RowsJob& job, int64_t begin, int64_t e
     });
 }
 
-inline ProbsKernels probs_kernels() {
-    return {visit, take_label, log_loss, softmax, brier_from_logits, brier_from_log_probs, minus_logs, binary_losses};
-}
-
 }  // namespace CROSSENT_NAMESPACE
 }  // namespace crossent

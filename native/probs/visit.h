@@ -1,6 +1,7 @@
 // One visit of probabilities: range, sums, losses, the top class; as much of it as is asked for.
 #pragma once
 
+#include "simd/buffer.h"
 #include "simd/halves.h"
 #include "probs/many.h"
 
@@ -189,16 +190,6 @@ int64_t visit_rows(const Source& source, const ProbsJob& job, int64_t begin, int
     if (V == VISIT_TOTAL) into(products, *total);
     return -1;
 }
-
-// Not a std::vector, whose code the linker might take from any instruction set.
-template <class T>
-struct Buffer {
-    T* at;
-    explicit Buffer(int64_t count) : at(new T[static_cast<size_t>(count)]) {}
-    ~Buffer() { delete[] at; }
-    Buffer(const Buffer&) = delete;
-    Buffer& operator=(const Buffer&) = delete;
-};
 
 template <class Pointer>
 inline void advance(Pointer& p, int64_t rows) {

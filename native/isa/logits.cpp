@@ -1,0 +1,11 @@
+#include "logits/logits.h"
+#include "logits/targets.h"
+#include "isa/groups.h"
+
+namespace crossent {
+namespace CROSSENT_NAMESPACE {
+
+LogitsKernels logits_kernels() { return {losses_from_logits, soft_losses, sigmoid_losses, log_sum_exp}; }
+
+}  // namespace CROSSENT_NAMESPACE
+}  // namespace crossent
