@@ -47,6 +47,7 @@ inline double loss_of(const PowerSum& others, double z) {
     if (z == NEVER) return -NEVER;
     const Label label(z, others.c);
     const double power = others.k - label.n;
+    if (power < -1200.0) return 0.0;  // below the smallest number; so far away r has lost its digits
     if (power > 60.0) return std::log(others.t) + (std::fma(others.k, LN2_HIGH, others.c - z) + others.k * LN2_LOW);
     return std::log1p(std::ldexp(others.t * std::exp(-label.r), static_cast<int>(std::fmax(power, -2200.0))));
 }

@@ -197,10 +197,14 @@ def softmax_minus_label(labels: Codes, z: Reals) -> Floats:
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         for block in blocks(z):
             at = block.at(labels[block.rows])
-            e = np.exp(block.x - block.spread(block.largest()))
+            m = block.largest()
+            e = np.exp(block.x - block.spread(m))
             label = e.take(at)
             e.put(at, 0.0)
             rest = block.total(e)
+            confident = np.flatnonzero(rest < 1.0)
+            if confident.size:
+                rest[confident] += _rounding(block, e, m, confident)
             e.put(at, -rest)
             out[block.rows] = block.row_major(e / block.spread(rest + label))
     return out
