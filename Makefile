@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 PAGE := demo-report.html
 FLIGHTS := $(wildcard examples/flights/*.parquet)
-NATIVE := $(wildcard native/*.h native/*.cpp) native/CMakeLists.txt
+NATIVE := $(wildcard native/*.h native/*.cpp native/*/*.h native/*/*.cpp) native/CMakeLists.txt
 SAY_KERNELS := $(BIN)/python -c 'from crossent.kernels import explain; print(explain())'
 MINUTES ?= 10
 
@@ -24,7 +24,11 @@ demo: $(VENV)/.report  ## choose between six models of flight delays and write d
 	$(BIN)/crossent select $(FLIGHTS) --cluster day --positive late --html $(PAGE)
 	@echo "The page is $(abspath $(PAGE))"
 
-test: $(VENV)/.dev  ## the whole suite, with every extra installed
+# What only shows or describes what was computed need not be seen twice; tests/native compares all kernels itself.
+SHOWS := report docs native test_benchmarks.py
+
+test: $(VENV)/.dev  ## the whole suite, with every extra installed; once without the core
+	CROSSENT_KERNELS=reference $(BIN)/python -m pytest -q $(addprefix --ignore=tests/,$(SHOWS))
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev  ## ruff (rules and format) and mypy --strict
