@@ -2,6 +2,7 @@
 #pragma once
 
 #include "logits/jobs.h"
+#include "logits/pair_rows.h"
 #include "logits/short_wide_rows.h"
 #include "logits/wide_rows.h"
 #include "simd/buffer.h"
@@ -15,6 +16,7 @@ constexpr int64_t STREAMED = 1 << 20;   // entries of a gradient that is written
 inline bool bad_label(int64_t y, int64_t classes) { return static_cast<uint64_t>(y) >= static_cast<uint64_t>(classes); }
 
 inline int64_t few_classes(const LogitsJob& job, int64_t begin, int64_t end) {
+    if (job.z.classes == 2) return pairs<Exact, double>(job, begin, end, false);
     const double* z = static_cast<const double*>(job.z.data);
     // what lies behind the last of these rows may be another thread's to write
     const double* limit = z + (end - 1) * job.z.stride + job.z.classes;
@@ -93,6 +95,7 @@ inline int64_t few_wide_classes(const LogitsJob& job, int64_t begin, int64_t end
 }
 
 inline int64_t few_floats(const LogitsJob& job, int64_t begin, int64_t end) {
+    if (job.z.classes == 2) return pairs<Short, float>(job, begin, end, job.gradient != job.z.data && job.z.rows > STREAMED / 2);
     return job.gradient ? few_wide_classes<true>(job, begin, end) : few_wide_classes<false>(job, begin, end);
 }
 

@@ -37,6 +37,22 @@ struct D {
     void store(double* p) const { _mm512_storeu_pd(p, v); }
     void store(float* p) const { _mm256_storeu_ps(p, _mm512_cvtpd_ps(v)); }
 };
+// a0 b0 a1 b1 … in two vectors become a0 a1 … and b0 b1 …, and back
+inline void unzip(D& a, D& b) {
+    const __m512d x = a.v;
+    a.v = _mm512_permutex2var_pd(x, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), b.v);
+    b.v = _mm512_permutex2var_pd(x, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), b.v);
+}
+inline void zip(D& a, D& b) {
+    const __m512d x = a.v;
+    a.v = _mm512_permutex2var_pd(x, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), b.v);
+    b.v = _mm512_permutex2var_pd(x, _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15), b.v);
+}
+// −x where the whole number is odd
+inline D minus_where_odd(D x, const int64_t* n) {
+    const __m512i sign = _mm512_slli_epi64(_mm512_loadu_si512(n), 63);
+    return {_mm512_castsi512_pd(_mm512_xor_si512(_mm512_castpd_si512(x.v), sign))};
+}
 
 inline D operator+(D a, D b) { return {_mm512_add_pd(a.v, b.v)}; }
 inline D operator-(D a, D b) { return {_mm512_sub_pd(a.v, b.v)}; }
@@ -101,6 +117,26 @@ struct D {
         _mm_storeu_ps(p + 4, _mm256_cvtpd_ps(hi));
     }
 };
+inline void unzip(D& a, D& b) {
+    const auto order = [](__m256d x) { return _mm256_permute4x64_pd(x, _MM_SHUFFLE(3, 1, 2, 0)); };
+    const D x = a, y = b;
+    a = {order(_mm256_unpacklo_pd(x.lo, x.hi)), order(_mm256_unpacklo_pd(y.lo, y.hi))};
+    b = {order(_mm256_unpackhi_pd(x.lo, x.hi)), order(_mm256_unpackhi_pd(y.lo, y.hi))};
+}
+inline void zip(__m256d x, __m256d y, D& out) {
+    const __m256d even = _mm256_unpacklo_pd(x, y), odd = _mm256_unpackhi_pd(x, y);
+    out = {_mm256_permute2f128_pd(even, odd, 0x20), _mm256_permute2f128_pd(even, odd, 0x31)};
+}
+inline void zip(D& a, D& b) {
+    const D x = a, y = b;
+    zip(x.lo, y.lo, a);
+    zip(x.hi, y.hi, b);
+}
+inline __m256d minus_where_odd(__m256d x, const int64_t* n) {
+    const __m256i sign = _mm256_slli_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(n)), 63);
+    return _mm256_xor_pd(x, _mm256_castsi256_pd(sign));
+}
+inline D minus_where_odd(D x, const int64_t* n) { return {minus_where_odd(x.lo, n), minus_where_odd(x.hi, n + 4)}; }
 
 #define CROSSENT_BOTH(NAME, CALL) \
     inline D NAME(D a, D b) { return {CALL(a.lo, b.lo), CALL(a.hi, b.hi)}; }
@@ -198,6 +234,22 @@ struct D {
         for (int i = 0; i < LANES; ++i) p[i] = static_cast<T>(v[i]);
     }
 };
+inline void unzip(D& a, D& b) {
+    double v[2 * LANES];
+    a.store(v);
+    b.store(v + LANES);
+    for (int i = 0; i < LANES; ++i) a.v[i] = v[2 * i], b.v[i] = v[2 * i + 1];
+}
+inline void zip(D& a, D& b) {
+    double v[2 * LANES];
+    for (int i = 0; i < LANES; ++i) v[2 * i] = a.v[i], v[2 * i + 1] = b.v[i];
+    a = D::load(v);
+    b = D::load(v + LANES);
+}
+inline D minus_where_odd(D x, const int64_t* n) {
+    for (int i = 0; i < LANES; ++i) x.v[i] = n[i] & 1 ? -x.v[i] : x.v[i];
+    return x;
+}
 
 #define CROSSENT_EACH(TYPE, NAME, EXPRESSION)                      \
     inline TYPE NAME(D a, D b) {                                   \

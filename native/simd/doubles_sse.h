@@ -47,6 +47,25 @@ struct D {
     }
 };
 
+inline void unzip(D& x, D& y) {
+    const D p = x, q = y;
+    x = {Two{p.a[0], p.b[0]}, Two{p.c[0], p.d[0]}, Two{q.a[0], q.b[0]}, Two{q.c[0], q.d[0]}};
+    y = {Two{p.a[1], p.b[1]}, Two{p.c[1], p.d[1]}, Two{q.a[1], q.b[1]}, Two{q.c[1], q.d[1]}};
+}
+inline void zip(D& x, D& y) {
+    const D p = x, q = y;
+    x = {Two{p.a[0], q.a[0]}, Two{p.a[1], q.a[1]}, Two{p.b[0], q.b[0]}, Two{p.b[1], q.b[1]}};
+    y = {Two{p.c[0], q.c[0]}, Two{p.c[1], q.c[1]}, Two{p.d[0], q.d[0]}, Two{p.d[1], q.d[1]}};
+}
+inline Two minus_where_odd(Two x, const int64_t* n) {
+    TwoBits whole;
+    std::memcpy(&whole, n, sizeof whole);
+    return (Two)((TwoBits)x ^ (whole << 63));
+}
+inline D minus_where_odd(D x, const int64_t* n) {
+    return {minus_where_odd(x.a, n), minus_where_odd(x.b, n + 2), minus_where_odd(x.c, n + 4), minus_where_odd(x.d, n + 6)};
+}
+
 #define CROSSENT_EACH(TYPE, NAME, X, Y, EXPRESSION)                       \
     inline TYPE NAME(X p, Y q) {                                          \
         const auto each = [](auto x, auto y) { return EXPRESSION; };      \

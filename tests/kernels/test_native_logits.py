@@ -441,3 +441,18 @@ def test_layouts_are_copied_in_pieces(monkeypatch):
         ):
             for one, two in zip(call(target, other), call(target, z), strict=True):
                 assert np.ascontiguousarray(one).tobytes() == np.ascontiguousarray(two).tobytes()
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("start", [0, 1, 5])
+def test_gradients_of_two_classes_written_past_the_caches_are_those_of_small_blocks(name, start):
+    rng = np.random.default_rng(start)
+    rows = (1 << 19) + 13
+    z = rng.normal(scale=9.0, size=(rows, 2)).astype(np.float32)
+    labels = rng.integers(0, 2, rows)
+    together = np.zeros((rows + start, 2), np.float32)[start:]
+    losses = run(name, labels, z, gradient=together, threads=2)
+    for part in (slice(0, 1000), slice(rows - 1003, rows)):
+        alone = np.empty((len(z[part]), 4), np.float32)[:, :2]
+        assert run(name, labels[part], z[part], gradient=alone).tobytes() == losses[part].tobytes()
+        assert alone.tobytes() == together[part].tobytes()
