@@ -20,9 +20,9 @@ Grid grid_of(const Matrix& x) {
 }
 Grid grid_of(const Column& x) { return {x.data(), type_of(x), static_cast<int64_t>(x.shape(0)), 1, 1, 1}; }
 
-// About 64 KiB of numbers, and at most as many rows as a product has room for.
+// So many numbers that what is done once a block costs nothing, and at most as many rows as a product has room for.
 int64_t block_of(const Grid& g) {
-    const int64_t wanted = 16384 / std::max<int64_t>(g.classes, 1);
+    const int64_t wanted = 65536 / std::max<int64_t>(g.classes, 1);
     return std::clamp<int64_t>(wanted / 8 * 8, 8, 8192);
 }
 

@@ -30,7 +30,6 @@ struct ProbsJob {
     uint8_t* tie = nullptr;
     uint8_t* hit = nullptr;    // the top class is the label
     double* wrong = nullptr;   // zero-one loss
-    double* other = nullptr;   // of a single column: the probability of the other class
 };
 
 // Which of them a visit is for.

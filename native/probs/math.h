@@ -155,10 +155,10 @@ inline D lane_numbers() {
 }
 
 // −log p: +inf for p <= 0, nan for nan.
-inline D minus_log(D p) { return D::all(0.0) - log(max(D::all(0.0), p)); }
+CROSSENT_APART inline D minus_log(D p) { return D::all(0.0) - log(max(D::all(0.0), p)); }
 
 // −log p where `positive`, else −log(1 − p) with the digits of a tiny p; +inf where that probability is <= 0.
-inline D binary_loss(Mask positive, D p) {
+CROSSENT_APART inline D binary_loss(Mask positive, D p) {
     const D zero = D::all(0.0), one = D::all(1.0);
     const D rest = one - p;
     const D u = pick(positive, p, rest);
