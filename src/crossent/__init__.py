@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         hessian_diagonal,
         hessian_vector_product,
         loss,
+        loss_and_gradient,
     )
     from crossent.information import (
         conditional_entropy,
@@ -53,6 +54,8 @@ _HOMES = {
         "hessian_diagonal",
         "hessian_vector_product",
         "loss",
+        "loss_and_gradient",
+        "loss_and_gradient",
     ),
     "crossent.information": (
         "conditional_entropy",
@@ -102,6 +105,7 @@ __all__ = [
     "kl_divergence_from_samples",
     "log_loss",
     "loss",
+    "loss_and_gradient",
     "merge",
     "mutual_information",
     "perplexity",

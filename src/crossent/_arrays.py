@@ -143,6 +143,11 @@ def library_of(*values: Any) -> Library | None:
     return next(iter(found.values()), None)
 
 
+def in_main_memory(array: Any) -> bool:
+    """Whether what is written to its NumPy view is written to the array itself."""
+    return isinstance(array, np.ndarray) or (_family(array) == "torch" and array.device.type == "cpu")
+
+
 def _first(value: Any) -> Any:
     return _first(value[0]) if isinstance(value, tuple | list) else value
 

@@ -72,6 +72,45 @@ def test_derivatives_have_the_precision_of_the_prediction(loss, kind):
     assert crossent.gradient(labels, narrow, mine, kind=kind).dtype == np.float32
 
 
+@by_width
+@by_name
+def test_loss_and_gradient_are_those_of_the_two_functions(loss, kind, width):
+    if type(loss).gradient is losses.Loss.gradient:
+        return
+    mine, labels, prediction = prepared(loss, kind, rows=7, spread=0.5)
+    labels, prediction = narrowed(labels, width), narrowed(prediction, width)
+    for options in ({}, {"reduction": "none"}, {"where": np.arange(7) != 2, "weights": np.arange(7.0)}):
+        value, slopes = crossent.loss_and_gradient(labels, prediction, mine, kind=kind, **options)
+        assert np.array_equal(value, crossent.loss(labels, prediction, mine, kind=kind, **options))
+        expected = crossent.gradient(labels, prediction, mine, kind=kind, **options)
+        assert slopes.dtype == expected.dtype and slopes.tobytes() == expected.tobytes()
+        own = np.full_like(prediction, 7.0)
+        assert crossent.loss_and_gradient(labels, prediction, mine, kind=kind, out=own, **options)[1] is own
+        assert own.tobytes() == expected.tobytes()
+        own = prediction.copy()
+        crossent.loss_and_gradient(labels, own, mine, kind=kind, out=own, **options)
+        assert own.tobytes() == expected.tobytes()
+
+
+def test_gradients_go_only_where_they_can():
+    z = torch.zeros(2, 3)
+    assert crossent.loss_and_gradient([0, 1], z, kind="logits", out=z)[1] is z and z.any()
+    fixed = np.zeros((2, 3))
+    fixed.flags.writeable = False
+    for out in (fixed, np.zeros((3, 2)), np.zeros((2, 3), np.float32), jax.numpy.zeros((2, 3))):
+        with pytest.raises(UsageError, match="bad-option"):
+            crossent.loss_and_gradient([0, 1], np.zeros((2, 3)), kind="logits", out=out)
+    for labels, row, slug in (
+        ([0, 3], [0.0, 1.0, 2.0], "label-out-of-range"),
+        ([0, 1], [np.nan] * 3, "nan-"),
+    ):
+        z = np.array([[1.0, 2.0, 3.0], row])
+        before = z.copy()
+        with pytest.raises(DataError, match=slug):
+            crossent.loss_and_gradient(labels, z, kind="logits", out=z)
+        assert z.tobytes() == before.tobytes()
+
+
 MEASURES = {
     "entropy": (P,),
     "cross_entropy": (P, Q),

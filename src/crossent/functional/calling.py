@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crossent._arrays import same_kind
-from crossent.functional.question import Question, ask, times
-from crossent.functional.visits import loss_and_slopes, row_losses, slopes_of
+from crossent import kernels
+from crossent._arrays import in_main_memory, same_kind
+from crossent.errors import UsageError
+from crossent.functional.checks import CODES
+from crossent.functional.question import Question, ask, original_rows, times
+from crossent.functional.visits import check_question, loss_and_slopes, row_losses, slopes_of
 from crossent.information.arguments import Base, Floats, Reduction, reduced
 from crossent.losses import Loss
 
@@ -104,6 +107,65 @@ def gradient(y: ArrayLike, prediction: Any, loss: str | Loss = "log_loss", **opt
     question = ask(y, prediction, loss, **options)
     together = loss_and_slopes(question)
     return question.layout.back(slopes_of(question, "gradient") if together is None else together[1])
+
+
+def loss_and_gradient(
+    y: ArrayLike, prediction: Any, loss: str | Loss = "log_loss", *, out: Any = None, **options: Any
+) -> tuple[Any, Any]:
+    """`loss(...)` and `gradient(...)` of the same arguments, read in one visit where they are logits.
+
+    out : an array of the shape and type of the prediction that the gradient is written to, and that is
+        returned; `out=prediction` overwrites the logits. Of NumPy, or a PyTorch tensor in main memory.
+
+    Raises as `gradient` does, and `UsageError` (bad-option) for an `out` that cannot be written to.
+
+    >>> loss_and_gradient([0], [[0.0, 0.0]], kind="logits")
+    (0.6931471805599453, array([[-0.5,  0.5]]))
+    """
+    if out is not None and not in_main_memory(out):
+        raise _bad_out("an array of another library or device")
+    value, slopes = _loss_and_gradient(y, prediction, loss, out=out, **options)
+    return value, slopes if out is None else out
+
+
+@same_kind(bfloat16=True)
+def _loss_and_gradient(
+    y: ArrayLike, prediction: Any, loss: str | Loss, *, out: Any, **options: Any
+) -> tuple[Any, Any]:
+    question = ask(y, prediction, loss, **options)
+    room = None if out is None else _room(question, out)
+    together = loss_and_slopes(question, room)
+    values, rows = (row_losses(question), slopes_of(question, "gradient")) if together is None else together
+    slopes = question.layout.back(rows)
+    if out is not None and room is not rows:
+        out[...] = slopes
+    return _reduced(question, values), slopes
+
+
+def _room(question: Question, out: Any) -> Any:
+    """The rows of `out` as the kernels write them; None where its layout is not theirs."""
+    layout, rows = question.layout, question.every_row
+    whole = np.moveaxis(out, layout.axis, -1) if layout.wide else out
+    if whole.shape != (*layout.shape, *rows.shape[1:]) or out.dtype != layout.dtype:
+        raise _bad_out(f"{out.dtype.name} {out.shape}")
+    if not out.flags.writeable:
+        raise _bad_out("read-only")
+    if question.kind == "logits" and np.may_share_memory(out, rows):
+        # nobody can look for a bad row in logits that are overwritten
+        check_question(question)
+        if question.loss.target in CODES:
+            with original_rows(question.counted):
+                kernels.check_labels(question.labels, rows.shape[-1])
+    room = whole.reshape(rows.shape)
+    return room if rows.dtype == out.dtype and np.may_share_memory(room, out) else None
+
+
+def _bad_out(given: str) -> UsageError:
+    return UsageError(
+        "bad-option",
+        f"out is {given}",
+        cure="give a writable array of the shape and type of the prediction, in main memory",
+    )
 
 
 @same_kind(bfloat16=True)
