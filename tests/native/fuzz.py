@@ -29,7 +29,7 @@ if __package__ in (None, ""):
 from crossent.kernels import instruction_sets
 
 from .guarded import AVAILABLE, Guarded
-from .operations import OPERATIONS, bits, compiled, computing, distance, references, results
+from .operations import OPERATIONS, bits, compiled, computing, distance, references, results, size_of
 
 SETS = instruction_sets()
 NAMES = sorted(set(compiled()) & set(OPERATIONS))
@@ -106,8 +106,9 @@ def check(case: dict[str, Any]) -> None:
         answers = {kernels: on_one_set(case, kernels, labels, x) for kernels in SETS}
     with_fma = [bits(answers[kernels]) for kernels in SETS if kernels != "baseline"]
     assert len(set(with_fma)) <= 1, "instruction sets"
+    least = size_of(name, labels, x)
     slack = 64.0 if steep(case, labels, x) else 1.0
-    far = {kernels: distance(answer, truth, case["dtype"]) for kernels, answer in answers.items()}
+    far = {kernels: distance(answer, truth, case["dtype"], least) for kernels, answer in answers.items()}
     assert max(far.values()) <= slack * operation.ulp, far
 
 
