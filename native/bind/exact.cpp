@@ -109,11 +109,24 @@ struct Table {
     }
 };
 
+class Slices final : public CellSlices {
+public:
+    explicit Slices(int64_t cells) : cells_(static_cast<size_t>(cells)) {}
+    int64_t* add(int g) override {
+        all.emplace_back(g, std::vector<int64_t>(cells_));
+        return all.back().second.data();
+    }
+    std::vector<std::pair<int, std::vector<int64_t>>> all;
+
+private:
+    size_t cells_;
+};
+
 // Adds the slices to the limbs of 32 bits that they overlap.
-void add_slices(const std::vector<CellSlice>& slices, int64_t count, bool negative, Table& table) {
-    for (const CellSlice& slice : slices) {
-        const int j = floor32(slice.g), shift = slice.g - 32 * j;
-        const int64_t* sums = slice.sums.data();
+void add_slices(const Slices& slices, int64_t count, bool negative, Table& table) {
+    for (const auto& [g, of_cells] : slices.all) {
+        const int j = floor32(g), shift = g - 32 * j;
+        const int64_t* sums = of_cells.data();
         for (int part = 0; part < 3; ++part)
             table.add(j + part, count, [=](int64_t k) {
                 const int64_t h = ThreeLimbs(sums[k], shift).v[part];
@@ -129,7 +142,7 @@ int cell_sums(const Kernels& kernels, Codes codes, Floats values, nb::dict limbs
     Table table{limbs, cells, offset, index};
     const int64_t room = table.room();
     if (room < 0) return static_cast<int>(Fault::bad_cell);
-    std::vector<CellSlice> slices;
+    Slices slices(room);
     Fault fault;
     {
         const nb::gil_scoped_release unlocked;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 namespace crossent {
 
@@ -18,18 +17,22 @@ struct GramJob {
     int64_t rows;
 };
 
-// Whole numbers in units of 2^g, one a cell.
-struct CellSlice {
-    int g;
-    std::vector<int64_t> sums;
+// Where sums by cell go: whole numbers in units of 2^g, one a cell, for as many g as the data need.
+class CellSlices {
+public:
+    // The sums in units of another power of two, all 0; they stay where they are.
+    virtual int64_t* add(int g) = 0;
+
+protected:
+    ~CellSlices() = default;
 };
 
-// Sums of one column by cell. `slices` grows by the sums of each power of two that is needed.
+// Sums of one column by cell.
 struct CellJob {
     const int64_t* codes;
     const double* values;
     int64_t rows, cells;
-    std::vector<CellSlice>* slices;
+    CellSlices* slices;
 };
 
 // Counts and sums by cell of a grid of probabilities; `sums` has GRID_SUMS entries a cell, in this order:

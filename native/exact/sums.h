@@ -7,8 +7,8 @@
 #pragma once
 
 #include <utility>
-#include <vector>
 
+#include "exact/by_exponent.h"
 #include "exact/jobs.h"
 #include "exact/limbs.h"
 #include "simd/integers.h"
@@ -72,40 +72,74 @@ inline int top_exponent(const double* x, int64_t count) {
     return bits == 0 ? LOWEST : exponent_above(bits);
 }
 
-// Adds a block of whole vectors of numbers below 2^top in size; `rest` is room for as many numbers.
-inline void add_block(const double* x, double* rest, int64_t count, int top, Limbs& total) {
-    for (bool more = true; more; top -= 155, x = rest) {
-        Slice a(top - 51), b(a.g - 52), c(b.g - 52);
-        I left = I::all(0);
-        for (int64_t i = 0; i < count; i += LANES) {
-            const D r = c.take(b.take(a.take(D::load(x + i))));
-            left |= bits_of(r + D::all(0.0));  // −0 + 0 is 0
-            r.store(rest + i);
-        }
-        a.flush(count / LANES, total);
-        b.flush(count / LANES, total);
-        c.flush(count / LANES, total);
-        more = any(left);
+// Adds what three slices hold of whole vectors of numbers below 2^top in size. What is left of them is below
+// 2^(top−155), and goes to `rest`; returns whether anything is.
+inline bool add_round(const double* x, double* rest, int64_t count, int top, Limbs& total) {
+    Slice a(top - 51), b(a.g - 52), c(b.g - 52);
+    I left = I::all(0);
+    for (int64_t i = 0; i < count; i += LANES) {
+        const D r = c.take(b.take(a.take(D::load(x + i))));
+        left |= bits_of(r + D::all(0.0));  // −0 + 0 is 0
+        r.store(rest + i);
     }
+    a.flush(count / LANES, total);
+    b.flush(count / LANES, total);
+    c.flush(count / LANES, total);
+    return any(left);
 }
 
-// Adds numbers to a total; false where one of them is not finite.
-inline bool exact_sum(const double* x, int64_t count, Limbs& total) {
+inline void add_rounds(double* x, int64_t count, int top, Limbs& total) {
+    while (add_round(x, x, count, top, total)) top -= 155;
+}
+
+// Adds numbers to a total, one by one; false where one of them is not finite.
+inline bool add_each(const double* x, int64_t count, Limbs& total) {
+    for (int64_t i = 0; i < count; ++i) {
+        if (!std::isfinite(x[i])) return false;
+        total.add(x[i]);
+    }
+    return true;
+}
+
+// Adds a few numbers to a total; false where one of them is not finite.
+inline bool short_sum(const double* x, int64_t count, Limbs& total) {
     alignas(64) double rest[EXACT_BLOCK];
+    const int64_t whole = count / LANES * LANES;
+    const int top = top_exponent(x, whole);
+    if (top > HIGHEST) return add_each(x, count, total);
+    if (whole && add_round(x, rest, whole, top, total)) add_rounds(rest, whole, top - 155, total);
+    return add_each(x + whole, count - whole, total);
+}
+
+// Adds numbers to a total; false where one of them is not finite. Of a block that two rounds do not
+// empty the rest, and some blocks after it, are added up by exponent: 1 ns a number, however far these lie apart.
+inline bool exact_sum(const double* x, int64_t count, Limbs& total) {
+    constexpr int64_t MANY_NUMBERS = 16 * EXACT_BLOCK, AFTER = 15;
+    if (count <= EXACT_BLOCK) return short_sum(x, count, total);
+    alignas(64) double rest[EXACT_BLOCK];
+    const bool many = count >= MANY_NUMBERS;
+    ByExponent spread(many);
+    int64_t by_exponent = 0;
     for (int64_t start = 0; start < count; start += EXACT_BLOCK) {
         const double* block = x + start;
         const int64_t here = count - start < EXACT_BLOCK ? count - start : EXACT_BLOCK;
-        int64_t whole = here / LANES * LANES;
-        const int top = top_exponent(block, whole);
-        if (top > 1024) return false;
-        if (top > HIGHEST) whole = 0;
-        if (whole) add_block(block, rest, whole, top, total);
-        for (int64_t i = whole; i < here; ++i) {
-            if (!std::isfinite(block[i])) return false;
-            total.add(block[i]);
+        if (!many || here < EXACT_BLOCK) {
+            if (!short_sum(block, here, total)) return false;
+            continue;
         }
+        if (by_exponent == 0) {
+            const int top = top_exponent(block, here);
+            if (top <= HIGHEST) {
+                if (!add_round(block, rest, here, top, total)) continue;
+                if (!add_round(rest, rest, here, top - 155, total)) continue;
+                block = rest;
+            }
+            by_exponent = AFTER + 1;
+        }
+        --by_exponent;
+        if (!spread.add(block, here, total)) return false;
     }
-    return true;
+    return spread.flush(total);
 }
 
 // p + e = a·b exactly where no part of the product is below the smallest number
@@ -123,13 +157,13 @@ inline void two_product(D a, D b, D& p, D& e) {
 
 // What a block of one column is like.
 struct Column {
-    const double* x;  // null for ones
+    const double* x = nullptr;  // null for ones
     int top = 1;
     bool plain = true;  // products of its numbers have all their parts in the range of float64
 };
 
 inline Column column_of(const double* x, int64_t count) {
-    if (!x) return {x};
+    if (!x) return {};
     const D least = D::all(0x1p-480), most = D::all(0x1p480), zero = D::all(0.0);
     Mask unusual = zero < zero;
     I top = I::all(0);
@@ -157,14 +191,15 @@ inline void add_products(Column a, Column b, double* rest, int64_t count, Limbs&
     first.flush(count / LANES, total);
     second.flush(2 * (count / LANES), total);
     third.flush(2 * (count / LANES), total);
-    if (any(left)) add_block(rest, rest, 2 * count, top - 155, total);
+    if (any(left)) add_rounds(rest, 2 * count, top - 155, total);
 }
 
 // Adds Σ a·b for each pair of columns; false where a number is not finite.
 inline bool exact_gram(const GramJob& job, Limbs* totals) {
     alignas(64) double rest[EXACT_BLOCK];
     constexpr int64_t block = EXACT_BLOCK / 2;
-    std::vector<Column> columns(static_cast<size_t>(job.count));
+    const Zeros<Column> held(job.count);
+    Column* columns = held.at;
     for (int64_t start = 0; start < job.rows; start += block) {
         const int64_t here = job.rows - start < block ? job.rows - start : block;
         const int64_t whole = here / LANES * LANES;
@@ -182,7 +217,7 @@ inline bool exact_gram(const GramJob& job, Limbs* totals) {
             if (!a.x) {
                 total.add(here, 0);
             } else if (!b.x) {
-                exact_sum(a.x, here, total);
+                short_sum(a.x, here, total);
             } else {
                 const int64_t fast = a.plain && b.plain ? whole : 0;
                 if (fast) add_products(a, b, rest, fast, total);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <vector>
 
 #include "exact/sums.h"
 
@@ -14,6 +13,9 @@ constexpr int64_t CELL_BLOCK = 1024;
 // to copies of the table, as long as these stay in the first cache.
 constexpr int64_t COPIES = 4, COPIED_CELLS = 1024;
 
+// Slices of 16 bits have room for 2^46 rows, and so many of them hold all bits of all numbers.
+constexpr int FEWEST_BITS = 16, MOST_SLICES = (HIGHEST - LOWEST) / (FEWEST_BITS + 1) + 3;
+
 inline int64_t copies_for(int64_t cells) { return cells <= COPIED_CELLS ? COPIES : 1; }
 
 // The largest code read as an unsigned number, so that a negative one is beyond every table.
@@ -23,21 +25,21 @@ inline bool bad_codes(const int64_t* codes, int64_t count, int64_t cells) {
     return bad != 0;
 }
 
-inline void add_copies(const std::vector<int64_t>& table, int64_t copies, int64_t width, int64_t* out) {
+inline void add_copies(const int64_t* table, int64_t copies, int64_t width, int64_t* out) {
     for (int64_t copy = 0; copy < copies; ++copy)
-        for (int64_t i = 0; i < width; ++i) out[i] += table[static_cast<size_t>(copy * width + i)];
+        for (int64_t i = 0; i < width; ++i) out[i] += table[copy * width + i];
 }
 
 inline Fault cell_counts(const int64_t* codes, int64_t rows, int64_t cells, int64_t* counts) {
     const int64_t copies = copies_for(cells);
-    std::vector<int64_t> table(static_cast<size_t>(copies * cells));
+    const Zeros<int64_t> table(copies * cells);
     for (int64_t start = 0; start < rows; start += CELL_BLOCK) {
         const int64_t here = std::min(CELL_BLOCK, rows - start);
         if (bad_codes(codes + start, here, cells)) return Fault::bad_cell;
         const int64_t* c = codes + start;
-        for (int64_t i = 0; i < here; ++i) ++table[static_cast<size_t>((i & (copies - 1)) * cells + c[i])];
+        for (int64_t i = 0; i < here; ++i) ++table.at[(i & (copies - 1)) * cells + c[i]];
     }
-    add_copies(table, copies, cells, counts);
+    add_copies(table.at, copies, cells, counts);
     return Fault::none;
 }
 
@@ -59,12 +61,12 @@ inline bool take_slice(double* x, int64_t* h, int64_t count, int g) {
 // The first two slices, which are all that most data have, next to each other in a table of their own.
 struct CellTable {
     int64_t cells, copies;
-    std::vector<int64_t> two;
+    Zeros<int64_t> two;
 
-    explicit CellTable(int64_t n) : cells(n), copies(copies_for(n)), two(static_cast<size_t>(2 * n * copies)) {}
+    explicit CellTable(int64_t n) : cells(n), copies(copies_for(n)), two(2 * n * copies) {}
 
     void add(const int64_t* codes, const int64_t* high, const int64_t* low, int64_t count) {
-        int64_t* table = two.data();
+        int64_t* table = two.at;
         const int64_t mask = copies - 1;
         for (int64_t i = 0; i < count; ++i) {
             int64_t* cell = table + 2 * ((i & mask) * cells + codes[i]);
@@ -73,7 +75,8 @@ struct CellTable {
         }
     }
     void store(int64_t which, int64_t* out) const {
-        for (int64_t i = 0; i < copies * cells; ++i) out[i % cells] += two[static_cast<size_t>(2 * i + which)];
+        for (int64_t copy = 0; copy < copies; ++copy)
+            for (int64_t i = 0; i < cells; ++i) out[i] += two.at[2 * (copy * cells + i) + which];
     }
 };
 
@@ -93,15 +96,18 @@ inline Fault cell_sums(const CellJob& job) {
     if (top > 1024) return Fault::not_finite;
     if (top > HIGHEST) return Fault::beyond;
     int bits = 51;
-    while (bits > 1 && (job.rows >> (62 - bits)) > 0) --bits;
+    while (bits > FEWEST_BITS && (job.rows >> (62 - bits)) > 0) --bits;
     // what rounding to 2^g leaves is at most 2^(g−1): one bit more fits in each slice after the first
-    const auto exponent = [&](size_t k) { return std::max(LOWEST, top - bits - static_cast<int>(k) * (bits + 1)); };
+    const auto exponent = [&](int k) { return std::max(LOWEST, top - bits - k * (bits + 1)); };
     alignas(64) double x[CELL_BLOCK];
     alignas(64) int64_t high[CELL_BLOCK], low[CELL_BLOCK];
     CellTable table(job.cells);
-    std::vector<CellSlice>& slices = *job.slices;
-    slices.clear();
-    for (size_t k = 0; k < 2; ++k) slices.push_back({exponent(k), std::vector<int64_t>(static_cast<size_t>(job.cells))});
+    int64_t* slices[MOST_SLICES];
+    int count = 0;
+    const auto slice = [&](int k) {
+        for (; count <= k; ++count) slices[count] = job.slices->add(exponent(count));
+        return slices[k];
+    };
     for (int64_t start = 0; start < job.rows; start += CELL_BLOCK) {
         const int64_t here = std::min(CELL_BLOCK, job.rows - start);
         const int64_t padded = (here + LANES - 1) / LANES * LANES;
@@ -113,15 +119,13 @@ inline Fault cell_sums(const CellJob& job) {
         const bool both = left;
         if (both) left = take_slice(x, low, padded, exponent(1));
         table.add(codes, high, both ? low : nullptr, here);
-        for (size_t k = 2; left; ++k) {
+        for (int k = 2; left; ++k) {
             left = take_slice(x, low, padded, exponent(k));
-            if (k == slices.size()) slices.push_back({exponent(k), std::vector<int64_t>(static_cast<size_t>(job.cells))});
-            int64_t* sums = slices[k].sums.data();
+            int64_t* sums = slice(k);
             for (int64_t i = 0; i < here; ++i) sums[codes[i]] += low[i];
         }
     }
-    table.store(0, slices[0].sums.data());
-    table.store(1, slices[1].sums.data());
+    for (int k = 0; k < 2; ++k) table.store(k, slice(k));
     return Fault::none;
 }
 
@@ -137,7 +141,7 @@ inline void grid(const GridJob& job) {
     const D steps = D::all(static_cast<double>(job.steps)), zero = D::all(0.0), one = D::all(1.0);
     const D unit = D::all(0x1p40), magic = D::all(6755399441055744.0);
     const int64_t cells = 2 * job.steps + 1, width = 3 * cells, copies = copies_for(cells);
-    std::vector<int64_t> table(static_cast<size_t>(copies * width));
+    const Zeros<int64_t> table(copies * width);
     alignas(64) int64_t where[LANES], variance[LANES];
     for (int64_t start = 0; start < job.rows; start += LANES) {
         const int here = static_cast<int>(std::min<int64_t>(LANES, job.rows - start));
@@ -151,13 +155,13 @@ inline void grid(const GridJob& job) {
         for (int i = 0; i < here; ++i) {
             const int64_t happened = job.happened[start + i] != 0;
             job.cells[start + i] = where[i];
-            int64_t* sums = table.data() + (i & (copies - 1)) * width + 3 * where[i];
+            int64_t* sums = table.at + (i & (copies - 1)) * width + 3 * where[i];
             sums[0] += 1;
             sums[1] += happened;
             sums[2] += variance[i];
         }
     }
-    add_copies(table, copies, width, job.sums);
+    add_copies(table.at, copies, width, job.sums);
 }
 
 }  // namespace CROSSENT_NAMESPACE

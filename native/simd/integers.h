@@ -50,6 +50,38 @@ inline __m256i larger(__m256i a, __m256i b) {
 }
 inline I larger(I a, I b) { return {larger(a.lo, b.lo), larger(a.hi, b.hi)}; }
 
+#elif defined(CROSSENT_VECTORS)
+
+struct I {
+    TwoBits a, b, c, d;
+    static I all(int64_t x) {
+        const TwoBits v = {static_cast<uint64_t>(x), static_cast<uint64_t>(x)};
+        return {v, v, v, v};
+    }
+    static I load(const int64_t* p) {
+        I r;
+        std::memcpy(&r, p, sizeof r);
+        return r;
+    }
+    void store(int64_t* p) const { std::memcpy(p, this, sizeof *this); }
+};
+inline I bits_of(D x) { return {(TwoBits)x.a, (TwoBits)x.b, (TwoBits)x.c, (TwoBits)x.d}; }
+inline TwoBits larger(TwoBits x, TwoBits y) {
+    const TwoBits less = (TwoBits)((TwoWhole)x < (TwoWhole)y);
+    return (y & less) | (x & ~less);
+}
+#define CROSSENT_EACH(NAME, EXPRESSION)                                            \
+    inline I NAME(I x, I y) {                                                      \
+        const auto each = [](TwoBits a, TwoBits b) { return EXPRESSION; };         \
+        return {each(x.a, y.a), each(x.b, y.b), each(x.c, y.c), each(x.d, y.d)};   \
+    }
+CROSSENT_EACH(operator+, a + b)
+CROSSENT_EACH(operator-, a - b)
+CROSSENT_EACH(operator|, a | b)
+CROSSENT_EACH(operator&, a & b)
+CROSSENT_EACH(larger, larger(a, b))
+#undef CROSSENT_EACH
+
 #else
 
 struct I {

@@ -123,6 +123,46 @@ def test_columns_must_be_of_one_length_and_named(core):
             core.exact_gram([np.ones(3), np.ones(3)], [pair], 3)
 
 
+def many_numbers(size, exponents):
+    """Numbers enough for sums by exponent, none of them in order of size."""
+    rng = np.random.default_rng(size)
+    return np.ldexp(rng.standard_normal(size), rng.integers(*exponents, size))
+
+
+LONG = {
+    "alike": many_numbers(40_007, (-3, 3)),
+    "two rounds": many_numbers(40_007, (-60, 60)),
+    "all sizes": many_numbers(40_007, (-1074, 1020)),
+    "subnormal": RNG.integers(-(2**40), 2**40, 40_007) * 5e-324,
+    "one block of all sizes": np.concatenate(
+        [np.ones(20_480), many_numbers(2_048, (-900, 900)), np.full(30_000, 1 / 3)]
+    ),
+    "largest": np.full(40_007, -LARGEST),
+    "cancelling": np.concatenate([x := many_numbers(30_000, (-1074, 1020)), -x[::-1], [0.1]]),
+}
+
+
+@pytest.mark.parametrize("x", LONG.values(), ids=LONG.keys())
+def test_long_sums_are_rational_arithmetic_in_any_order(core, x):
+    assert to_fraction(exact_sum(x)) == total(x)
+    assert exact_sum(x) == exact_sum(np.sort(x)) == exact_sum(np.ascontiguousarray(x[::-1]))
+
+
+def test_a_sum_of_more_numbers_than_a_cell_holds(core):
+    x = np.tile(many_numbers(1 << 12, (-1000, 1000)), 600)
+    assert to_fraction(exact_sum(x)) == 600 * total(x[: 1 << 12])
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+@pytest.mark.parametrize("at", [0, 5_000, 39_000, 40_006])
+@pytest.mark.parametrize("exponents", [(-3, 3), (-1000, 1000)])
+def test_a_long_sum_with_a_number_that_is_not_finite(core, bad, at, exponents):
+    x = many_numbers(40_007, exponents)
+    x[at] = bad
+    with pytest.raises(ValueError, match="finite"):
+        exact_sum(x)
+
+
 # --- tables -----------------------------------------------------------------------------------------------
 
 
