@@ -1,22 +1,17 @@
-// Room for sums, all 0 at first.
+// Room for sums.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
+#include "simd/buffer.h"
 
 namespace crossent {
 namespace CROSSENT_NAMESPACE {
 
-// Not a std::vector, whose code the linker might take from any instruction set.
+// A buffer that starts with zeros.
 template <class T>
-struct Zeros {
-    T* at;
-    explicit Zeros(int64_t count) : at(new T[static_cast<size_t>(count)]) {
-        for (int64_t i = 0; i < count; ++i) at[i] = T();
+struct Zeros : Buffer<T> {
+    explicit Zeros(int64_t count) : Buffer<T>(count) {
+        for (int64_t i = 0; i < count; ++i) this->at[i] = T();
     }
-    ~Zeros() { delete[] at; }
-    Zeros(const Zeros&) = delete;
-    Zeros& operator=(const Zeros&) = delete;
 };
 
 }  // namespace CROSSENT_NAMESPACE
