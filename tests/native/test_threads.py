@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,3 +71,29 @@ def test_more_threads_than_the_system_gives() -> None:
         expected = bits(compiled()["log_loss_from_logits"](*args))
     with computing(SETS[0], threads=10_000):
         assert bits(compiled()["log_loss_from_logits"](*args)) == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_forked_process_computes() -> None:
+    """Threads of a call end with it: what multiprocessing forks afterwards waits for none."""
+    code = (
+        "import os, numpy as np; from crossent import kernels\n"
+        "labels, z = np.zeros(100_000, int), np.ones((100_000, 2))\n"
+        "with kernels.using(threads=4):\n"
+        "    before = kernels.log_loss_from_logits(labels, z)\n"
+        "    child = os.fork()\n"
+        "    after = kernels.log_loss_from_logits(labels, z)\n"
+        "    same = after.tobytes() == before.tobytes()\n"
+        "if not child: os._exit(0 if same else 1)\n"
+        "assert same and os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0"
+    )
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *(path for path in sys.path if path)])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
