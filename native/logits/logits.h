@@ -117,7 +117,8 @@ inline int64_t many_classes(const LogitsJob& job, int64_t begin, int64_t end) {
 inline int64_t many_wide_classes(const LogitsJob& job, int64_t begin, int64_t end) {
     const int64_t classes = job.z.classes;
     const float* z = static_cast<const float*>(job.z.data);
-    WideGradient out{static_cast<float*>(job.gradient), job.gradient_stride, nullptr, false};
+    const Buffer<float> kept(job.gradient && classes <= KEPT ? classes : 0);
+    WideGradient out{static_cast<float*>(job.gradient), job.gradient_stride, nullptr, false, kept.at};
     // what is larger than a cache is not read from it soon, and in place the lines are there already
     out.stream = out.g != z && job.z.rows * classes > STREAMED;
     for (int64_t row = begin; row < end; row += LANES) {

@@ -69,10 +69,15 @@ inline F clamped_exp(F x) {
     return zero_where_below(wide_exp(max(least, x)), x, least);
 }
 
-// The gradient of a row, weight·exp(z) and `entry` at the label, written bit by bit while the next row is read:
+// Rows up to this long keep their terms for the gradient (512 KiB) where forming them takes longer than memory does:
+// AVX2 3.0 → 1.8 times a copy at 1000 classes. With AVX-512 forming them again costs nothing.
+constexpr int64_t KEPT = CROSSENT_ISA == 512 ? 0 : 131072;
+
+// The gradient of a row, weight·exp(z) and `entry` at the label. It is written bit by bit while the next row is read:
 // memory is then read and written at the same time.
 struct Writer {
     const float* z = nullptr;
+    float* kept = nullptr;  // the terms exp(z), where they are kept
     float* g = nullptr;
     int64_t at = 0, classes = 0, label = 0;
     float entry = 0.0f;
@@ -81,6 +86,7 @@ struct Writer {
     bool stream = false;  // whole cache lines go past the cache, and are not touched otherwise
 
     F term(int64_t i) const {
+        if (KEPT && kept) return F::load(kept + i) * weight;
         const F x = F::load(z + i);
         return (clamped ? clamped_exp(x) : wide_exp(x)) * weight;
     }
@@ -124,12 +130,15 @@ struct Writer {
 // below 0 itself.
 template <bool CLAMPED, bool WRITES>
 inline double wide_sum(const float* z, int64_t classes, Writer* writer) {
+    float* kept = KEPT && writer ? writer->kept : nullptr;
     D low = D::all(0.0), high = low;
     F bound = CLAMPED ? F::all(-INFINITY) : F::all(0.0f);
     auto term = [&](int64_t i) {
         const F x = F::load(z + i);
         bound = CLAMPED ? max(x, bound) : max_abs(x, bound);
-        return CLAMPED ? clamped_exp(x) : wide_exp(x);
+        const F e = CLAMPED ? clamped_exp(x) : wide_exp(x);
+        if (KEPT && kept) e.store(kept + i);
+        return e;
     };
     auto add = [&](F e) {
         low += e.low();
@@ -189,7 +198,7 @@ inline void wide_row(const float* z, int64_t classes, int64_t y, WideRows& w, in
     const float label = z[y];
     double total = wide_sum<false, WRITES>(z, classes, writer);
     w.clamped = total < 0.0;
-    if (w.clamped && label > -REACH_F) total = wide_sum<true, false>(z, classes, nullptr);
+    if (w.clamped && label > -REACH_F) total = wide_sum<true, false>(z, classes, writer);
     w.wide[i] = total >= 0.0 && std::fabs(label) <= REACH_F;
     w.label[i] = w.wide[i] ? label : 0.0;
     w.total[i] = w.wide[i] ? total : 1.0;
@@ -232,6 +241,7 @@ struct WideGradient {
     int64_t stride;
     const double* factor;  // of each row, or null
     bool stream;
+    float* kept;  // room for the terms of a row, or null
 };
 
 inline void wide_gradients(const float* z, int64_t stride, int rows, int64_t classes, const int64_t* y,
@@ -239,6 +249,7 @@ inline void wide_gradients(const float* z, int64_t stride, int rows, int64_t cla
     WideRows w;
     Writer writer;
     writer.stream = out.stream;
+    writer.kept = out.kept;
     for (int i = 0; i <= rows; ++i) {
         const float* row = z + i * stride;
         float* g = out.g + i * out.stride;
@@ -263,6 +274,7 @@ inline void wide_gradients(const float* z, int64_t stride, int rows, int64_t cla
         writer.classes = classes;
         writer.weight = F::all(static_cast<float>(weight));
         writer.begin();
+        if (writer.kept) writer.finish();
     }
     losses_of(w, rows, loss);
     for (int i = 0; i < rows; ++i) {
