@@ -6,7 +6,8 @@
 namespace crossent {
 namespace CROSSENT_NAMESPACE {
 
-LogitsKernels logits_kernels();
+LossKernel logits_kernel();
+LogitsKernels logits_kernels();  // with that one
 ProbsKernels probs_kernels();
 ExactKernels exact_kernels();
 

@@ -1,11 +1,10 @@
 #include "logits/logits.h"
-#include "logits/targets.h"
 #include "isa/groups.h"
 
 namespace crossent {
 namespace CROSSENT_NAMESPACE {
 
-LogitsKernels logits_kernels() { return {losses_from_logits, soft_losses, sigmoid_losses, log_sum_exp}; }
+LossKernel logits_kernel() { return losses_from_logits; }
 
 }  // namespace CROSSENT_NAMESPACE
 }  // namespace crossent

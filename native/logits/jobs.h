@@ -30,8 +30,9 @@ struct TargetJob {
 };
 
 // Each function does the rows begin … end and returns the first row with a bad label or target, or −1.
+using LossKernel = int64_t (*)(const LogitsJob&, int64_t begin, int64_t end);
 struct LogitsKernels {
-    int64_t (*losses)(const LogitsJob&, int64_t begin, int64_t end);
+    LossKernel losses;
     int64_t (*soft_losses)(const TargetJob&, int64_t begin, int64_t end);
     int64_t (*sigmoid_losses)(const TargetJob&, int64_t begin, int64_t end);
     int64_t (*log_sum_exp)(const TargetJob&, int64_t begin, int64_t end);

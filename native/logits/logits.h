@@ -145,8 +145,6 @@ CROSSENT_APART inline int64_t losses_of_doubles(const LogitsJob& job, int64_t be
     return job.z.classes <= FEW ? few_classes(job, begin, end) : many_classes(job, begin, end);
 }
 
-using LogitsWork = int64_t (*)(const LogitsJob&, int64_t begin, int64_t end);
-
 template <class T>
 inline void divide(T* x, int64_t count, double by) {
     for (int64_t k = 0; k < count; ++k) x[k] = static_cast<T>(x[k] / by);
@@ -155,7 +153,7 @@ inline void divide(T* x, int64_t count, double by) {
 // Rows that are computed with in another type, or of which z/T is: a few at a time are widened, and their gradients
 // narrowed again.
 template <class Wide>
-CROSSENT_APART int64_t in_wider_type(const LogitsJob& job, int64_t begin, int64_t end, Type wider, LogitsWork work) {
+CROSSENT_APART int64_t in_wider_type(const LogitsJob& job, int64_t begin, int64_t end, Type wider, LossKernel work) {
     const int64_t classes = job.z.classes, at_once = classes >= 4096 ? 1 : 4096 / (classes + 1) + 1;
     const Type type = job.z.type;
     const bool divides = job.temperature != 1.0;
