@@ -22,6 +22,13 @@ mkdir -p "$build"
 echo "== threads under ThreadSanitizer"
 cmake -S native -B "$build/threads" -DCMAKE_BUILD_TYPE=Release -DCROSSENT_DRIVER=ON -DCROSSENT_SANITIZE=thread > "$build/log"
 cmake --build "$build/threads" --parallel 2 >> "$build/log" 2>&1 || { cat "$build/log"; exit 1; }
+
+echo "== code that instruction sets would share"
+# of functions that several sets compile the linker keeps one, which may need AVX-512
+shared=$(find "$build/threads" -path '*isa_*' -name '*.o' -exec nm -C --defined-only {} + |
+    grep -E '^[0-9a-f]+ [WVui] ' | grep -vE 'crossent::(baseline|avx2|avx512)::|DW\.ref\.' || true)
+[ -z "$shared" ] || { echo "$shared"; exit 1; }
+
 # address randomisation leaves ThreadSanitizer no room on some systems
 fixed=()
 setarch -R true 2> /dev/null && fixed=(setarch -R)

@@ -72,6 +72,12 @@ def test_a_name_never_falls_back(name: str) -> None:
     assert all(there in done.stderr for there in [*SETS, "reference"])
 
 
+@pytest.mark.skipif(SANITIZED, reason="sanitizers make twice the code")
+def test_the_core_is_small() -> None:
+    (core,) = Path(kernels.__file__).parent.glob("_native*.so")
+    assert core.stat().st_size < 1 << 20
+
+
 def test_public_functions_use_the_core() -> None:
     done = in_a_new_process(
         "import numpy, crossent\n"
