@@ -84,13 +84,14 @@ inline double log_sum_exp_of(const T* z, int64_t classes) {
     return m + loss_of(others_of(z, classes, top), m);
 }
 
-// factor·(W·softmax(z) − t); at the largest logit the difference of what both leave to the others.
+// factor·(W·softmax(z) − t); where the largest logit has most of the softmax, the difference of what both leave to
+// the others.
 template <class Poly, class T>
 inline void soft_gradient(const T* z, int64_t classes, const Target& target, int64_t top, PowerSum s, const Shortfall& sums, double factor, T* g) {
     const double weight = sums.weight;
     s.raise(static_cast<double>(z[top]), 524288.0);
-    const double total = s.t + term_of(static_cast<double>(z[top]), s);
-    const double at_top = factor * (sums.elsewhere - weight * (s.t / total));
+    const double own = term_of(static_cast<double>(z[top]), s), total = s.t + own;
+    const double at_top = factor * (s.t < own ? sums.elsewhere - weight * (s.t / total) : weight * (own / total) - target.one(top));
     const int64_t y = target.label;
     const double at_label = y >= 0 ? factor * (weight * (term_of(static_cast<double>(z[y]), s) / total) - target.one(y)) : 0.0;
     const D c = D::all(s.c), k = D::all(s.k), low = D::all(s.top - 745.2), w = D::all(factor * weight / total), f = D::all(factor);

@@ -14,6 +14,7 @@ from crossent.kernels.reference import (
     blocks,
     check_labels,
     log_loss_from_logits,
+    softmax,
     softmax_minus_label,
     top,
 )
@@ -190,12 +191,17 @@ def _finished(
 
 
 def _soft(target: Floats, z: Reals) -> tuple[Floats, Floats]:
-    """Loss, and (Σ y)·softmax(z) − y; at the largest logit by what both leave to the others."""
+    """Loss, and (Σ y)·softmax(z) − y; where the largest logit has most of the softmax, its entry is the
+    difference of what both leave to the others."""
     first, rows = top(z)[0], np.arange(len(z))
     others = target.copy()
     others[rows, first] = 0.0
     others[rows, first] = -_totals(others)
-    slope = _totals(target)[:, None] * softmax_minus_label(first, z) - others
+    total = _totals(target)
+    slope = total[:, None] * softmax_minus_label(first, z) - others
+    share = softmax(z)[rows, first]
+    flat = share <= 0.5
+    slope[rows[flat], first[flat]] = (total * share - target[rows, first])[flat]
     return _soft_loss(target, z), slope
 
 
