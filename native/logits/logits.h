@@ -51,7 +51,7 @@ inline void columns_of(const LogitsJob& job, int64_t row, int64_t end, F* column
     const int64_t classes = job.z.classes, stride = job.z.stride;
     const float* z = static_cast<const float*>(job.z.data) + row * stride;
     // only where rows follow one another is what lies behind one of them the next
-    if (end - row > WIDE && stride >= classes) return load_columns(z, stride, classes, columns);
+    if (stride >= classes && (end - row - WIDE) * stride >= OVER) return load_columns(z, stride, classes, columns);
     float padded[WIDE * FEW + OVER + 1];
     for (int i = 0; i < WIDE; ++i)
         std::memcpy(padded + i * classes, z + (row + i < end ? i : 0) * stride, static_cast<size_t>(classes) * sizeof(float));

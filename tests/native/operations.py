@@ -88,9 +88,7 @@ OPERATIONS: dict[str, Operation] = {
     "softmax": Operation(numbers_only, ulp=256),
     "log_sum_exp": Operation(numbers_only, least_size=parts_of_log_sum_exp),
     "loss_and_gradient_from_logits": Operation(labels_and_numbers, ulp=256, checks_labels=True),
-    "smoothed_log_loss_from_logits": Operation(
-        lambda y, z: (y, z, 0.1), ulp=64, checks_labels=True, copies=frozenset({"float32"})
-    ),
+    "smoothed_log_loss_from_logits": Operation(lambda y, z: (y, z, 0.1), ulp=64, checks_labels=True),
     "soft_cross_entropy_from_logits": Operation(smoothed, ulp=64),
     "soft_loss_and_gradient_from_logits": Operation(smoothed, ulp=256, least_size=lambda y, z: (0.0, y)),
     "sigmoid_log_loss_from_logits": Operation(one_hot, ulp=64),

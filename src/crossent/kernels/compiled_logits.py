@@ -17,6 +17,9 @@ from crossent.kernels.reference import Codes, Floats, Reals, check_labels
 from crossent.kernels.row_losses import Gradient, check_masses, check_shares
 from crossent.kernels.row_options import RowOptions, check_temperature, room_for, row_factors, scaled, whole
 
+ROWS_AT_ONCE = 1 << 15
+"""Of which an option is written out: 256 KiB."""
+
 
 def log_loss_from_logits(labels: Codes, z: Reals) -> Floats:
     """(N,) −log softmax(z)[label]; within 4 ulp of the exact value, from float32 within a float32 ulp.
@@ -191,9 +194,23 @@ def _smoothed(
     factor: Floats | None,
 ) -> None:
     assert given.share is not None and given.extra is not None
+    labels, extra, losses = given.labels[rows], given.extra[rows], loss[rows]
     own = None if factor is None else factor[rows]
-    labels, extra = given.labels[rows], given.extra[rows]
-    _native().soft_losses(z, given.share[None], 0.0, labels, extra, loss[rows], gradient, own, threads_for(z))
+    # one number for all rows is written out for as many as a thread has room for
+    step = len(z) if extra.flags.c_contiguous else ROWS_AT_ONCE
+    for start in range(0, len(z), max(step, 1)):
+        some = slice(start, start + step)
+        _native().soft_losses(
+            z[some],
+            given.share[None],
+            0.0,
+            labels[some],
+            np.ascontiguousarray(extra[some]),
+            losses[some],
+            None if gradient is None else gradient[some],
+            None if own is None else own[some],
+            threads_for(z),
+        )
 
 
 def _soft(

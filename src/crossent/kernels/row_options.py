@@ -50,7 +50,7 @@ class RowOptions:
             if smoothing == 0.0:
                 return cls(codes, factor)
             share = np.full(classes, smoothing / max(classes, 1))
-            return cls(codes, factor, share, np.full(len(codes), 1.0 - smoothing))
+            return cls(codes, factor, share, np.broadcast_to(1.0 - smoothing, len(codes)))
         # a label out of range has any weight here: the kernels refuse it
         own = weights.take(codes, mode="clip") if classes else np.ones(len(codes))
         if smoothing == 0.0:
