@@ -61,6 +61,13 @@ inline D lanes_max(const T* z, int64_t count) {
     return m;
 }
 
+template <class T>
+inline bool holds_nan(const T* z, int64_t count) {
+    bool found = false;
+    for (int64_t i = 0; i < count; ++i) found |= z[i] != z[i];
+    return found;
+}
+
 // Four accumulators. A careful one keeps what each addition rounds away (Dekker's fast two-sum).
 template <bool CAREFUL>
 struct Accumulators {
@@ -107,7 +114,8 @@ inline PowerSum power_sum(const T* z, int64_t classes, int64_t skip) {
         const int64_t cut = inside ? skip : end, again = inside ? skip + 1 : end;
         const D m = max(lanes_max(z + again, end - again), lanes_max(z + b, cut - b));
         s.raise(largest(m), 524288.0);
-        if (s.top == NEVER && !any(is_nan(m))) continue;
+        // a maximum passes nan over; where there is nothing else, it is looked for
+        if (s.top == NEVER && !holds_nan(z + b, cut - b) && !holds_nan(z + again, end - again)) continue;
         Accumulators<CAREFUL> acc;
         add_range<Poly>(z + b, cut - b, s, acc);
         add_range<Poly>(z + again, end - again, s, acc);
