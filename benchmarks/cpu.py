@@ -34,8 +34,10 @@ CASES = (
     *(("probabilities, loss", dtype, shape) for dtype in ("float64", "float32") for shape in SHAPES[:3]),
     *((task, "float32", shape) for task in ("logits, loss", "logits, loss and gradient") for shape in SHAPES),
 )
-ROUNDS, SECONDS = (3, 25), 30.0
+ROUNDS, SECONDS = (3, 25), 12.0
 """At least and at most, and what the rounds of a case may take."""
+SLOW, SLOW_ROUNDS = 1.0, 2
+"""Seconds of a call from which a contender has rounds of its own, and how many: it is far from the others."""
 QUICK = 50
 """Divides the number of rows."""
 COPIES = 7
@@ -106,7 +108,7 @@ def measure(task: str, dtype: str, shape: tuple[int, int], threads: int, quick: 
     calls = contenders(task, Arrays(x, labels, threads, compile=not quick))
     means = {name: float(np.mean(call())) for name, call in calls.items()}
     timings = {LIMIT: partial(timed, plain), **{name: partial(timed, call) for name, call in calls.items()}}
-    times = common.interleave(timings, 2 if quick else rounds_of(timings))
+    times = in_rounds(timings, quick)
     return {
         "task": task,
         "dtype": dtype,
@@ -118,10 +120,15 @@ def measure(task: str, dtype: str, shape: tuple[int, int], threads: int, quick: 
     }
 
 
-def rounds_of(calls: Mapping[str, Callable[[], Times]]) -> int:
-    """How many rounds fit into the time of a case."""
+def in_rounds(calls: Mapping[str, Callable[[], Times]], quick: bool) -> dict[str, list[Times]]:
+    """Every contender in turn, for as many rounds as fit into the time of a case; slow ones by themselves."""
+    took = {name: call()[0] for name, call in calls.items()}
+    slow = {name: call for name, call in calls.items() if took[name] > SLOW}
+    fast = {name: call for name, call in calls.items() if name not in slow}
     least, most = ROUNDS
-    return max(least, min(most, int(SECONDS / sum(call()[0] for call in calls.values()))))
+    rounds = max(least, min(most, int(SECONDS / sum(took[name] for name in fast))))
+    times = common.interleave(fast, 2 if quick else rounds)
+    return {**times, **(common.interleave(slow, SLOW_ROUNDS) if slow else {})}
 
 
 def summary(runs: Sequence[Times], limits: Sequence[Times]) -> dict[str, float]:
@@ -296,7 +303,7 @@ def main() -> None:
         return
     from crossent import kernels
 
-    cases = [case for threads in (1, 2) for case in run(threads, sys.argv[1:])]
+    cases = [case for threads in (2, 1) for case in run(threads, sys.argv[1:])]
     versions = {name: common._version(name) for name in PEERS}
     if options.quick or options.only:
         return
