@@ -286,6 +286,17 @@ def write_docs(text: str) -> None:
     PAGE.write_text(marked, encoding="utf-8")
 
 
+def record(cases: Sequence[Mapping[str, Any]]) -> None:
+    """Write what was measured so far: JSON, and the page."""
+    from crossent import kernels
+
+    versions = {name: common._version(name) for name in PEERS}
+    results = {"cases": cases, "peers": versions, "kernels": kernels.explain()}
+    print(f"written to {common.write_json('cpu', results)}")
+    machine = {**common.machine(), **versions, "kernels": kernels.explain()}
+    write_docs(f"{facts(machine)}\n{overview(cases)}\n\n{table(cases)}".rstrip())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
@@ -301,17 +312,12 @@ def main() -> None:
     if options.out:
         child(options)
         return
-    from crossent import kernels
-
-    cases = [case for threads in (2, 1) for case in run(threads, sys.argv[1:])]
-    versions = {name: common._version(name) for name in PEERS}
-    if options.quick or options.only:
-        return
+    cases: list[dict[str, Any]] = []
+    for threads in (2, 1):
+        cases += run(threads, sys.argv[1:])
+        if not options.quick and not options.only:
+            record(cases)
     print("\n".join(targets(cases)))
-    results = {"cases": cases, "peers": versions, "kernels": kernels.explain()}
-    print(f"written to {common.write_json('cpu', results)}")
-    machine = {**common.machine(), **versions, "kernels": kernels.explain()}
-    write_docs(f"{facts(machine)}\n{overview(cases)}\n\n{table(cases)}".rstrip())
 
 
 if __name__ == "__main__":
