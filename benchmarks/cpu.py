@@ -317,7 +317,8 @@ def main() -> None:
         cases += run(threads, sys.argv[1:])
         if not options.quick and not options.only:
             record(cases)
-    print("\n".join(targets(cases)))
+    if not options.quick:
+        print("\n".join(targets(cases)))
 
 
 if __name__ == "__main__":
