@@ -56,9 +56,13 @@ inline void eight_pairs(const T* z, const int64_t* y, const double* factor, doub
     // the lost part with the sign that −|d| has
     const D r = Poly::reduced(max(D::all(-746.0), near), n) + pick(plain < zero, lost, zero - lost);
     const D e = scale(Poly::exp(r), n);
-    (max(zero, d) + pair_log1p(e, T())).store(loss);
+    // one nan for all: the sign of what arithmetic gives hangs on the order the compiler chose
+    const D nan = D::all(std::numeric_limits<double>::quiet_NaN());
+    const Mask bad = is_nan(d);
+    pick(bad, nan, max(zero, d) + pair_log1p(e, T())).store(loss);
     if (!GRADIENT) return;
-    const D other = (pick(d > zero, D::all(1.0), e) / (D::all(1.0) + e)) * (factor ? D::load(factor) : D::all(1.0));
+    const D share = pick(d > zero, D::all(1.0), e) / (D::all(1.0) + e);
+    const D other = pick(bad, nan, share * (factor ? D::load(factor) : D::all(1.0)));
     const D second = minus_where_odd(other, y);
     store_pairs(zero - second, second, g, stream);
 }
