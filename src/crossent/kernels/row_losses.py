@@ -207,11 +207,11 @@ def _soft(target: Floats, z: Reals) -> tuple[Floats, Floats]:
 
 def _soft_loss(target: Floats, z: Reals) -> Floats:
     first, largest, _ = top(z)
-    return _shortfall(target, z, largest) + _totals(target) * log_loss_from_logits(first, z)
+    return shortfall(target, z, largest) + _totals(target) * log_loss_from_logits(first, z)
 
 
-def _shortfall(target: Floats, z: Reals, largest: Floats) -> Floats:
-    """(N,) Σ_k y_k (m − z_k), where y_k = 0 counts as 0 whatever z_k."""
+def shortfall(target: Floats, z: Reals, largest: Floats) -> Floats:
+    """(N,) Σ_k y_k (largest − z_k), where y_k = 0 counts as 0 whatever z_k."""
     out = np.empty(len(z))
     for y, block in zip(blocks(target), blocks(z), strict=True):
         terms = np.zeros_like(block.x)

@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from crossent import kernels
+from crossent.kernels.row_losses import shortfall
 from crossent.losses.categorical import at_label, softmax_variance
 from crossent.losses.contract import Codes, Floats, Loss, check_arguments, require_option
 from crossent.losses.registry import register
-from crossent.losses.soft import shortfall
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from crossent import kernels
-from crossent.kernels.reference import Reals, blocks
-from crossent.kernels.row_losses import check_masses
+from crossent.kernels.reference import Reals
+from crossent.kernels.row_losses import check_masses, shortfall
 from crossent.losses.categorical import softmax_variance
 from crossent.losses.contract import Codes, Floats, Loss, check_arguments, require_option
 from crossent.losses.registry import register
@@ -142,18 +142,6 @@ def masses(target: Reals) -> Floats:
     """The target as float64. Raises unless all entries are finite and ≥ 0."""
     check_masses(target)
     return np.asarray(target, np.float64)
-
-
-def shortfall(target: Floats, x: Reals, top: Floats) -> Floats:
-    """(N,) Σ_k y_k (top − x_k), where y_k = 0 counts as 0 whatever x_k."""
-    out = np.empty(len(x))
-    for y, block in zip(blocks(target), blocks(x), strict=True):
-        terms = np.zeros_like(block.x)
-        with np.errstate(invalid="ignore"):
-            gap = block.spread(top[block.rows]) - block.x
-        np.multiply(y.x, gap, out=terms, where=y.x > 0.0)
-        out[block.rows] = block.total(terms)
-    return out
 
 
 def over(y: Floats, q: Reals) -> Floats:
