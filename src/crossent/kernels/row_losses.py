@@ -14,6 +14,7 @@ from crossent.kernels.reference import (
     blocks,
     check_labels,
     log_loss_from_logits,
+    row_sums,
     softmax,
     softmax_minus_label,
     top,
@@ -196,8 +197,8 @@ def _soft(target: Floats, z: Reals) -> tuple[Floats, Floats]:
     first, rows = top(z)[0], np.arange(len(z))
     others = target.copy()
     others[rows, first] = 0.0
-    others[rows, first] = -_totals(others)
-    total = _totals(target)
+    others[rows, first] = -row_sums(others)
+    total = row_sums(target)
     slope = total[:, None] * softmax_minus_label(first, z) - others
     share = softmax(z)[rows, first]
     flat = share <= 0.5
@@ -207,7 +208,7 @@ def _soft(target: Floats, z: Reals) -> tuple[Floats, Floats]:
 
 def _soft_loss(target: Floats, z: Reals) -> Floats:
     first, largest, _ = top(z)
-    return shortfall(target, z, largest) + _totals(target) * log_loss_from_logits(first, z)
+    return shortfall(target, z, largest) + row_sums(target) * log_loss_from_logits(first, z)
 
 
 def shortfall(target: Floats, z: Reals, largest: Floats) -> Floats:
@@ -219,13 +220,6 @@ def shortfall(target: Floats, z: Reals, largest: Floats) -> Floats:
             gap = block.spread(largest[block.rows]) - block.x
         np.multiply(y.x, gap, out=terms, where=y.x > 0.0)
         out[block.rows] = block.total(terms)
-    return out
-
-
-def _totals(x: Floats) -> Floats:
-    out = np.empty(len(x))
-    for block in blocks(x):
-        out[block.rows] = block.total(block.x)
     return out
 
 
