@@ -91,9 +91,10 @@ def limit(task: str, labels: Any, x: Any, threads: int) -> tuple[str, Callable[[
     out = np.zeros_like(words) if copying else None
     if native is None:
         flat = x.reshape(-1)
-        return "NumPy", (lambda: np.copyto(out, words)) if copying else (lambda: (flat.max(), labels.max()))
+        least = partial(np.copyto, out, words) if copying else flat.max
+        return "NumPy", lambda: (least(), labels.max())
     if copying:
-        return "core", lambda: native.copy(words, out, threads)
+        return "core", lambda: (native.copy(words, out, threads), native.read(codes, threads))
     return "core", lambda: (native.read(words, threads), native.read(codes, threads))
 
 

@@ -38,11 +38,21 @@ inline int64_t few_classes(const LogitsJob& job, int64_t begin, int64_t end) {
 // The labels of some rows. Returns the first row with a bad label, or −1.
 inline int take_labels(const LogitsJob& job, int64_t row, int rows, ShortRows& s) {
     const int64_t* y = job.labels + row;
-    bool bad = false;
-    for (int i = 0; i < rows; ++i) bad |= bad_label(y[i], job.z.classes);
-    for (int i = 0; bad && i < rows; ++i)
+    const I last = I::all(job.z.classes - 1);
+    I signs = I::all(0);  // negative where a label or what is left to the last is
+    int i = 0;
+    for (; i + WIDE <= rows; i += WIDE) {
+        const I low = I::load(y + i), high = I::load(y + i + LANES);
+        signs |= (low | (last - low)) | (high | (last - high));
+        joined(whole(low), whole(high)).store(s.labels + i);
+    }
+    bool bad = any_negative(signs);
+    for (; i < rows; ++i) {
+        bad |= bad_label(y[i], job.z.classes);
+        s.labels[i] = static_cast<float>(y[i]);
+    }
+    for (i = 0; bad && i < rows; ++i)
         if (bad_label(y[i], job.z.classes)) return i;
-    for (int i = 0; i < rows; ++i) s.labels[i] = static_cast<float>(y[i]);
     return -1;
 }
 
@@ -76,15 +86,23 @@ inline int64_t few_wide_classes(const LogitsJob& job, int64_t begin, int64_t end
             columns_of(job, row + i, end, columns);
             short_sums<GRADIENT>(columns, classes, s, i, s.terms + i / WIDE * classes);
         }
-        bool far = false;
-        for (int i = 0; i < rows; i += LANES) {
-            const int count = rows - i < LANES ? rows - i : LANES;
-            double factor[LANES];
-            if (GRADIENT && job.scale) std::memcpy(factor, job.scale + row + i, static_cast<size_t>(count) * sizeof(double));
-            store_part(short_losses<GRADIENT>(s, i, GRADIENT && job.scale ? factor : nullptr), job.loss + row + i, count);
-            for (int k = 0; k < count; ++k) far |= s.bound[i + k] > REACH_F;
+        for (int i = 0; GRADIENT && job.scale && i < rows; ++i) s.factor[i] = static_cast<float>(job.scale[row + i]);
+        F most = F::all(0.0f);
+        for (int i = 0; i < rows; i += WIDE) {
+            D losses[2];
+            short_losses<GRADIENT>(s, i, losses);
+            most = max(F::load(s.bound + i), most);
+            for (int half = 0; half < 2 && i + half * LANES < rows; ++half) {
+                const int first = i + half * LANES;
+                store_part(losses[half], job.loss + row + first, rows - first < LANES ? rows - first : LANES);
+            }
         }
-        for (int i = 0; GRADIENT && i < rows; i += WIDE) short_gradients(s.terms + i / WIDE * classes, classes, s, i, out + i * classes);
+        const bool far = any_above(most, REACH_F);
+        for (int i = 0; GRADIENT && i < rows; i += WIDE) {
+            const F* terms = s.terms + i / WIDE * classes;
+            job.scale ? short_gradients<true>(terms, classes, s, i, out + i * classes)
+                      : short_gradients<false>(terms, classes, s, i, out + i * classes);
+        }
         for (int i = 0; far && i < rows; i += LANES)
             far_rows(z + (row + i) * stride, stride, rows - i < LANES ? rows - i : LANES, classes, z + (end - 1) * stride + classes, s, i,
                      job.scale ? job.scale + row + i : nullptr, job.loss + row + i, GRADIENT ? out + i * classes : nullptr);

@@ -16,12 +16,13 @@ constexpr int CHUNK = 8 * WIDE;  // rows that go through each step together, so 
 
 // Some rows on their way: what is known of each so far.
 struct ShortRows {
-    float labels[CHUNK], bound[CHUNK], weight[CHUNK], entry[CHUNK];
-    double at_label[CHUNK], others[CHUNK];
+    float labels[CHUNK], bound[CHUNK], weight[CHUNK], entry[CHUNK], factor[CHUNK];
+    double own[CHUNK], others[CHUNK];
     alignas(64) F terms[FEW];  // of each sixteen rows in turn, as many classes
 
     ShortRows() {
         for (float& label : labels) label = 0.0f;
+        for (float& f : factor) f = 1.0f;
     }
 };
 
@@ -45,45 +46,47 @@ inline F small_expm1(F r) {
     return fma(q, r * r, r);
 }
 
-// Σ_{j≠y} exp(z_j) of sixteen rows, but for the factor that `shares` takes out, and the largest |z_j|.
+// exp(x)/2^n − 1 for t = n + ROUND_F next to x / ln 2
+inline F beyond_power(F x, F t) { return small_expm1(less_all_ln2(t - F::all(ROUND_F), x)); }
+
+// exp(z_y), Σ_{j≠y} exp(z_j) and the largest |z_j| of sixteen rows.
 template <bool KEEPS>
 inline void short_sums(const F* columns, int64_t classes, ShortRows& s, int first_row, F* terms) {
     const F y = F::load(s.labels + first_row), one = F::all(1.0f);
-    F bound = F::all(0.0f), index = bound, own = bound;
+    F bound = F::all(0.0f), index = bound, label = bound;
     D low = D::all(0.0), high = low, low_rest = low, high_rest = low;
     for (int64_t j = 0; j < classes; ++j, index = index + one) {
         const F x = columns[j];
         bound = max_abs(x, bound);
-        own = pick_equal(index, y, x, own);
-        const F t = fma(x, F::all(1.44269504f), F::all(ROUND_F));
+        label = pick_equal(index, y, x, label);
+        const F t = fma(x, F::all(LOG2E_F), F::all(ROUND_F));
         const F power = add_exponent_unless_equal(one, t, index, y);
-        const F rest = power * small_expm1(less_ln2(t - F::all(ROUND_F), x));
+        const F rest = power * beyond_power(x, t);
         low += power.low();
         high += power.high();
         low_rest += rest.low();
         high_rest += rest.high();
         if (KEEPS) terms[j] = power + rest;
     }
+    const F t = fma(label, F::all(LOG2E_F), F::all(ROUND_F)), power = add_exponent(one, t), rest = power * beyond_power(label, t);
+    (power.low() + rest.low()).store(s.own + first_row);
+    (power.high() + rest.high()).store(s.own + first_row + LANES);
     bound.store(s.bound + first_row);
-    own.low().store(s.at_label + first_row);
-    own.high().store(s.at_label + first_row + LANES);
     (low + low_rest).store(s.others + first_row);
     (high + high_rest).store(s.others + first_row + LANES);
 }
 
-// Eight losses, and what the terms are weighted with.
+// Sixteen losses, and what the terms are multiplied with.
 template <bool WEIGHS>
-inline D short_losses(ShortRows& s, int first_row, const double* factor) {
-    const D label = D::load(s.at_label + first_row), sums = D::load(s.others + first_row);
-    D m, e;
-    split(sums, m, e);
-    const D unit = short_exp(D::all(0.0) - label), others = sums * unit * fma(e, D::all(OFF_BASE), D::all(1.0));
-    if (WEIGHS) {
-        const D weight = (factor ? D::load(factor) : D::all(1.0)) / (D::all(1.0) + others);
-        (D::all(0.0) - others * weight).store(s.entry + first_row);
-        (weight * unit).store(s.weight + first_row);
-    }
-    return short_log1p(others);
+inline void short_losses(ShortRows& s, int first_row, D* losses) {
+    const D own[] = {D::load(s.own + first_row), D::load(s.own + first_row + LANES)};
+    const D others[] = {D::load(s.others + first_row), D::load(s.others + first_row + LANES)};
+    const D sums[] = {own[0] + others[0], own[1] + others[1]};
+    for (int i = 0; i < 2; ++i) losses[i] = short_log_ratio(others[i], sums[i], own[i]);
+    if (!WEIGHS) return;
+    const F weight = F::all(1.0f) / joined(sums[0], sums[1]);
+    (F::all(0.0f) - joined(others[0], others[1]) * weight).store(s.entry + first_row);
+    weight.store(s.weight + first_row);
 }
 
 // Rows of one to three entries from their tile.
@@ -97,14 +100,19 @@ inline void store_narrow(const F* tile, int64_t classes, float* out) {
         for (int64_t j = 0; j < classes; ++j) out[i * classes + j] = rows[4 * i + j];
 }
 
-// The gradients of sixteen rows, one after another in `out`, which has room for OVER entries more.
+// The gradients of sixteen rows, one after another in `out`, which has room for OVER entries more. Factors come last:
+// times the weight of large logits they may be less than float32 holds.
+template <bool SCALES>
 inline void short_gradients(const F* terms, int64_t classes, const ShortRows& s, int first_row, float* out) {
     const F y = F::load(s.labels + first_row), weight = F::load(s.weight + first_row), entry = F::load(s.entry + first_row);
+    const F factor = SCALES ? F::load(s.factor + first_row) : weight;
     // the last classes first: what is written past a row's end is the beginning of the next, written later
     for (int64_t j = (classes - 1) / 4 * 4; j >= 0; j -= 4) {
-        F tile[4];
-        for (int i = 0; i < 4; ++i)
-            tile[i] = j + i < classes ? pick_equal(F::all(static_cast<float>(j + i)), y, entry, terms[j + i] * weight) : weight;
+        F tile[4] = {weight, weight, weight, weight};
+        for (int i = 0; i < 4; ++i) {
+            if (j + i < classes) tile[i] = pick_equal(F::all(static_cast<float>(j + i)), y, entry, terms[j + i] * weight);
+            if (SCALES && j + i < classes) tile[i] = tile[i] * factor;
+        }
         transpose_quarters(tile);
         if (classes < 4) return store_narrow(tile, classes, out);
         float* p = out + j;

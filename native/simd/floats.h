@@ -8,7 +8,9 @@ namespace CROSSENT_NAMESPACE {
 
 constexpr int WIDE = 16;
 constexpr float ROUND_F = 12582912.0f;  // 1.5·2^23: adding it rounds to a whole number, which stands in the low bits
-constexpr float LN2_F = 0.693147182464599609f;  // ln 2 + 1.9e-9
+constexpr float LOG2E_F = 1.44269504f;
+constexpr float LN2_F = 0.693147182464599609f;      // ln 2 and a bit more:
+constexpr float OVER_LN2_F = 1.9046543231482e-09f;
 
 #if CROSSENT_ISA == 512
 
@@ -24,6 +26,7 @@ struct F {
 inline F operator+(F a, F b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline F operator-(F a, F b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline F operator*(F a, F b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline F operator/(F a, F b) { return {_mm512_div_ps(a.v, b.v)}; }
 inline F fma(F a, F b, F c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 inline F fnma(F a, F b, F c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
 inline F max(F a, F b) { return {_mm512_max_ps(a.v, b.v)}; }
@@ -99,6 +102,7 @@ struct F {
 inline F operator+(F a, F b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
 inline F operator-(F a, F b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
 inline F operator*(F a, F b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
+inline F operator/(F a, F b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
 inline F fma(F a, F b, F c) { return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)}; }
 inline F fnma(F a, F b, F c) {
     return {_mm256_fnmadd_ps(a.lo, b.lo, c.lo), _mm256_fnmadd_ps(a.hi, b.hi, c.hi)};
@@ -202,6 +206,7 @@ struct F {
 CROSSENT_EACH(operator+, a.v[i] + b.v[i])
 CROSSENT_EACH(operator-, a.v[i] - b.v[i])
 CROSSENT_EACH(operator*, a.v[i] * b.v[i])
+CROSSENT_EACH(operator/, a.v[i] / b.v[i])
 CROSSENT_EACH(max, a.v[i] > b.v[i] ? a.v[i] : b.v[i])
 #undef CROSSENT_EACH
 inline F fma(F a, F b, F c) { return a * b + c; }
@@ -278,6 +283,9 @@ inline F joined(D low, D high) {
 }
 
 #endif
+
+// x − n·ln 2
+inline F less_all_ln2(F n, F x) { return fma(n, F::all(OVER_LN2_F), less_ln2(n, x)); }
 
 }  // namespace CROSSENT_NAMESPACE
 }  // namespace crossent

@@ -58,6 +58,7 @@ struct F {
 CROSSENT_EACH(operator+, x + y)
 CROSSENT_EACH(operator-, x - y)
 CROSSENT_EACH(operator*, x* y)
+CROSSENT_EACH(operator/, x / y)
 CROSSENT_EACH(max, x > y ? x : y)
 CROSSENT_EACH(add_exponent, (Four)((FourBits)x + ((FourBits)y << 23)))
 CROSSENT_EACH(max_abs, larger((Four)((FourBits)x & 0x7fffffffu), y))

@@ -1,4 +1,4 @@
-// Eight int64 numbers at a time: the bits of float64 numbers, and sums of them.
+// Eight int64 numbers at a time: the bits of float64 numbers, labels, and sums of them; shifts fill with zeros.
 #pragma once
 
 #include "simd/doubles.h"
@@ -21,6 +21,11 @@ inline I operator|(I a, I b) { return {_mm512_or_si512(a.v, b.v)}; }
 inline I operator&(I a, I b) { return {_mm512_and_si512(a.v, b.v)}; }
 // the larger of two numbers from 0
 inline I larger(I a, I b) { return {_mm512_max_epu64(a.v, b.v)}; }
+inline D number_of(I bits) { return {_mm512_castsi512_pd(bits.v)}; }
+template <int N>
+inline I shifted_left(I a) { return {_mm512_slli_epi64(a.v, N)}; }
+template <int N>
+inline I shifted_right(I a) { return {_mm512_srli_epi64(a.v, N)}; }
 
 #elif CROSSENT_ISA == 2
 
@@ -49,6 +54,11 @@ inline __m256i larger(__m256i a, __m256i b) {
     return _mm256_blendv_epi8(a, b, _mm256_cmpgt_epi64(b, a));
 }
 inline I larger(I a, I b) { return {larger(a.lo, b.lo), larger(a.hi, b.hi)}; }
+inline D number_of(I bits) { return {_mm256_castsi256_pd(bits.lo), _mm256_castsi256_pd(bits.hi)}; }
+template <int N>
+inline I shifted_left(I a) { return {_mm256_slli_epi64(a.lo, N), _mm256_slli_epi64(a.hi, N)}; }
+template <int N>
+inline I shifted_right(I a) { return {_mm256_srli_epi64(a.lo, N), _mm256_srli_epi64(a.hi, N)}; }
 
 #elif defined(CROSSENT_VECTORS)
 
@@ -81,6 +91,11 @@ CROSSENT_EACH(operator|, a | b)
 CROSSENT_EACH(operator&, a & b)
 CROSSENT_EACH(larger, larger(a, b))
 #undef CROSSENT_EACH
+inline D number_of(I bits) { return {(Two)bits.a, (Two)bits.b, (Two)bits.c, (Two)bits.d}; }
+template <int N>
+inline I shifted_left(I x) { return {x.a << N, x.b << N, x.c << N, x.d << N}; }
+template <int N>
+inline I shifted_right(I x) { return {x.a >> N, x.b >> N, x.c >> N, x.d >> N}; }
 
 #else
 
@@ -116,11 +131,28 @@ CROSSENT_EACH(operator|, a.v[i] | b.v[i])
 CROSSENT_EACH(operator&, a.v[i] & b.v[i])
 CROSSENT_EACH(larger, a.v[i] < b.v[i] ? b.v[i] : a.v[i])
 #undef CROSSENT_EACH
+inline D number_of(I bits) {
+    D x;
+    std::memcpy(&x, bits.v, sizeof bits.v);
+    return x;
+}
+template <int N>
+inline I shifted_left(I x) {
+    for (int64_t& e : x.v) e = static_cast<int64_t>(static_cast<uint64_t>(e) << N);
+    return x;
+}
+template <int N>
+inline I shifted_right(I x) {
+    for (int64_t& e : x.v) e = static_cast<int64_t>(static_cast<uint64_t>(e) >> N);
+    return x;
+}
 
 #endif
 
 inline I& operator+=(I& a, I b) { return a = a + b; }
 inline I& operator|=(I& a, I b) { return a = a | b; }
+// the number 0 <= x < 2^52
+inline D whole(I x) { return number_of(x | I::all(0x4330000000000000)) - D::all(4503599627370496.0); }
 
 inline int64_t largest(I x) {
     int64_t v[LANES];
@@ -128,6 +160,12 @@ inline int64_t largest(I x) {
     int64_t m = v[0];
     for (int i = 1; i < LANES; ++i) m = v[i] > m ? v[i] : m;
     return m;
+}
+inline bool any_negative(I x) {
+    int64_t v[LANES], all = 0;
+    x.store(v);
+    for (int i = 0; i < LANES; ++i) all |= v[i];
+    return all < 0;
 }
 inline bool any(I x) {
     int64_t v[LANES], all = 0;
