@@ -13,7 +13,8 @@ void into(std::optional<OutMatrix>& gradient, void*& data, int64_t& stride) {
 
 int64_t losses_from_logits(const Kernels& kernels, Matrix z, Labels labels, Out loss, std::optional<OutMatrix> gradient,
                            std::optional<Scale> scale, double temperature, int threads, bool precise) {
-    LogitsJob job{rows_of(z), labels.data(), loss.data(), nullptr, 0, scale ? scale->data() : nullptr, temperature, precise};
+    LogitsJob job{rows_of(z), labels.data(), loss.data(), nullptr, Type::float64, 0, scale ? scale->data() : nullptr, temperature, precise};
+    if (gradient) job.gradient_type = type_of(*gradient);
     into(gradient, job.gradient, job.gradient_stride);
     const nb::gil_scoped_release unlocked;
     return over_rows(job.z.rows, block_of(job.z), threads,

@@ -9,7 +9,8 @@ struct LogitsJob {
     Rows z;
     const int64_t* labels;
     double* loss;             // (rows,)
-    void* gradient;           // rows of the type of z, or null
+    void* gradient;           // rows of the type of z; or of float64, and narrow logits are computed with as such; or null
+    Type gradient_type;
     int64_t gradient_stride;  // in entries
     const double* scale;      // (rows,) factor of each gradient row, or null for ones
     double temperature;       // of z/T; gradients are by z

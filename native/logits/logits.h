@@ -188,13 +188,14 @@ CROSSENT_APART int64_t in_wider_type(const LogitsJob& job, int64_t begin, int64_
         part.loss += row;
         if (part.scale) part.scale += row;
         part.gradient = gradient.at;
+        part.gradient_type = wider;
         part.gradient_stride = classes;
         const int64_t bad = work(part, 0, rows);
         if (bad >= 0) return row + bad;
         if (!job.gradient) continue;
         if (divides) divide(gradient.at, rows * classes, job.temperature);
         for (int64_t i = 0; i < rows; ++i)
-            narrow_row(gradient.at + i * classes, type, classes, behind(job.gradient, type, (row + i) * job.gradient_stride));
+            narrow_row(gradient.at + i * classes, job.gradient_type, classes, behind(job.gradient, job.gradient_type, (row + i) * job.gradient_stride));
     }
     return -1;
 }
@@ -202,8 +203,9 @@ CROSSENT_APART int64_t in_wider_type(const LogitsJob& job, int64_t begin, int64_
 inline int64_t losses_from_logits(const LogitsJob& job, int64_t begin, int64_t end) {
     if (begin >= end) return -1;
     const bool as_it_is = job.temperature == 1.0, wide = job.z.type == Type::float64;
-    if (as_it_is && wide) return losses_of_doubles(job, begin, end);
-    if (wide || job.precise || !as_it_is) return in_wider_type<double>(job, begin, end, Type::float64, losses_of_doubles);
+    const bool own_type = !job.gradient || job.gradient_type == job.z.type;
+    if (as_it_is && wide && own_type) return losses_of_doubles(job, begin, end);
+    if (wide || job.precise || !own_type || !as_it_is) return in_wider_type<double>(job, begin, end, Type::float64, losses_of_doubles);
     if (job.z.type == Type::float32) return losses_of_floats(job, begin, end);
     return in_wider_type<float>(job, begin, end, Type::float32, losses_of_floats);
 }

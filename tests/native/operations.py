@@ -48,8 +48,6 @@ class Operation:
     needs_a_row: bool = False
     least_size: Callable[..., tuple[Any, ...]] | None = None
     """An array a result, from the arguments: a result smaller than it is measured in units of it."""
-    copies: frozenset[str] = frozenset()
-    """Types of input for which more than the outputs is held: a copy of it, or of options by row."""
 
 
 def labels_and_numbers(labels: Any, x: Any) -> tuple[Any, ...]:
@@ -82,9 +80,7 @@ def parts_of_log_sum_exp(z: Any) -> tuple[Any, ...]:
 
 OPERATIONS: dict[str, Operation] = {
     "log_loss_from_logits": Operation(labels_and_numbers, checks_labels=True, halves=True),
-    "softmax_minus_label": Operation(
-        labels_and_numbers, ulp=256, checks_labels=True, copies=frozenset({"float32"})
-    ),
+    "softmax_minus_label": Operation(labels_and_numbers, ulp=256, checks_labels=True),
     "softmax": Operation(numbers_only, ulp=256),
     "log_sum_exp": Operation(numbers_only, least_size=parts_of_log_sum_exp),
     "loss_and_gradient_from_logits": Operation(labels_and_numbers, ulp=256, checks_labels=True),

@@ -18,7 +18,7 @@ from crossent.kernels.row_losses import Gradient, check_masses, check_shares
 from crossent.kernels.row_options import RowOptions, check_temperature, room_for, row_factors, scaled, whole
 
 ROWS_AT_ONCE = 1 << 15
-"""Of which an option is written out: 256 KiB."""
+"""Of which an option, or what is not asked for, is written out: 256 KiB."""
 
 
 def log_loss_from_logits(labels: Codes, z: Reals) -> Floats:
@@ -34,9 +34,13 @@ def log_loss_from_logits(labels: Codes, z: Reals) -> Floats:
 
 def softmax_minus_label(labels: Codes, z: Reals) -> Floats:
     """(N, K) softmax(z) − onehot(label); the label's entry is −Σ_{j≠label} p_j, never p − 1."""
-    y, loss, gradient = whole(labels), np.empty(len(z)), np.empty(z.shape)
-    for rows, part in parts(z, np.float64):
-        _labelled(y[rows], part, loss[rows], gradient[rows], None, 1.0, y, z.shape[1])
+    y, gradient, losses = whole(labels), np.empty(z.shape), np.empty(min(len(z), ROWS_AT_ONCE))
+    for start in range(0, len(z), ROWS_AT_ONCE):
+        some = slice(start, start + ROWS_AT_ONCE)
+        for rows, part in parts(z[some]):
+            _labelled(
+                y[some][rows], part, losses[: len(part)], gradient[some][rows], None, 1.0, y, z.shape[1]
+            )
     return gradient
 
 

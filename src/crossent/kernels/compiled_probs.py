@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from crossent.kernels.choice import choice
 from crossent.kernels.layout import fits, threads_for
-from crossent.kernels.narrow import BFLOAT16, bits
+from crossent.kernels.narrow import BFLOAT16, bits, widened
 from crossent.kernels.reference import Codes, Floats, Reals, check_labels
 from crossent.kernels.row_options import whole
 from crossent.kernels.scores import Quality, Scores
@@ -161,10 +161,11 @@ def _visit(
 def _numbers(x: Reals, half: bool) -> NDArray[Any]:
     """The numbers in a type that the kernels read, where they may be read."""
     array: NDArray[Any] = np.asarray(x)
-    if half and array.dtype == BFLOAT16:
-        return bits(array)
     known = ("f4", "f8", "f2") if half else ("f4", "f8")
-    if array.dtype.str[1:] not in known or not array.dtype.isnative:
+    if array.dtype == BFLOAT16:
+        # NumPy would take its bits for whole numbers
+        array = bits(array) if half else widened(array)
+    elif array.dtype.str[1:] not in known or not array.dtype.isnative:
         return array.astype(np.float64)
     return array if array.flags.aligned else array.copy()
 
