@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from crossent.kernels.choice import choice, precise
 from crossent.kernels.layout import COPIED, fits, laid_out, parts, read, threads_for, to_widen
+from crossent.kernels.narrow import BFLOAT16, bits, put
 from crossent.kernels.reference import Codes, Floats, Reals, check_labels
 from crossent.kernels.row_losses import Gradient, check_masses, check_shares
 from crossent.kernels.row_options import RowOptions, check_temperature, room_for, row_factors, scaled, whole
@@ -167,22 +168,23 @@ def _labelled(
 
 def _written(
     z: NDArray[Any], gradient: Gradient, temperature: float = 1.0
-) -> Iterator[tuple[slice, NDArray[Any], Gradient]]:
+) -> Iterator[tuple[slice, NDArray[Any], NDArray[Any]]]:
     """Rows, their logits over T, and where the core writes their gradient; what it wrote is put in place."""
     direct = fits(z) and fits(gradient) and temperature == 1.0 and not to_widen(z)
     step = max(1, len(z) if direct else COPIED // max(z.shape[1], 1))
     for start in range(0, len(z), step):
         rows = slice(start, start + step)
         if direct:
-            yield rows, z[rows], gradient[rows]
+            room: Any = gradient[rows]
+            yield rows, laid_out(z[rows]), bits(room) if z.dtype == BFLOAT16 else room
             continue
-        part = laid_out(z[rows], np.float64 if to_widen(z) else None)
+        part = laid_out(z[rows], np.float64 if to_widen(z) or temperature != 1.0 else None)
         if temperature != 1.0:
-            part = np.asarray(part, np.float64) / temperature
+            part = part / temperature
         slope: Gradient = np.empty(part.shape, part.dtype)
         yield rows, part, slope
         with np.errstate(over="ignore", under="ignore"):
-            gradient[rows] = slope if temperature == 1.0 else slope / temperature
+            put(slope if temperature == 1.0 else slope / temperature, gradient[rows])
 
 
 def _floats(x: NDArray[Any]) -> NDArray[Any]:

@@ -18,6 +18,20 @@ def widened(x: NDArray[Any]) -> NDArray[Any]:
     return (bits(x).astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
+def narrowed(x: NDArray[Any]) -> NDArray[Any]:
+    """Numbers as the nearest in bfloat16, even bits first; what is no number has the bits of one nan."""
+    wide = np.ascontiguousarray(x, np.float32)
+    whole = wide.view(np.uint32)
+    rounded = whole + np.uint32(0x7FFF) + (whole >> np.uint32(16) & np.uint32(1))
+    kept = np.where(np.isnan(wide), np.uint32(0x7FC00000), rounded) >> np.uint32(16)
+    return kept.astype(np.uint16).view(BFLOAT16)
+
+
+def put(x: NDArray[Any], out: NDArray[Any]) -> None:
+    """Write numbers where the type may be any."""
+    out[...] = narrowed(x) if out.dtype == BFLOAT16 and x.dtype.kind == "f" else x
+
+
 def bits(x: NDArray[Any]) -> NDArray[np.uint16]:
     """bfloat16 as the core takes it: there, whole numbers of 16 bits mean nothing else."""
     return x.view(np.uint16)

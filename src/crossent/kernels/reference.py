@@ -102,7 +102,7 @@ def take_label(labels: Codes, prediction: Reals) -> Floats:
 
 def label_probability_loss(p_label: Reals) -> Floats:
     """−log p of the label's probability; +inf where p ≤ 0, nan where p is nan, below 0 where p > 1."""
-    p = np.maximum(p_label, 0.0, dtype=np.float64)
+    p: Floats = np.maximum(widened(p_label), 0.0, dtype=np.float64)
     with np.errstate(divide="ignore"):
         np.log(p, out=p)
     return np.subtract(0.0, p, out=p)
@@ -119,7 +119,7 @@ def binary_log_loss(is_positive: NDArray[np.bool_], p: Reals) -> Floats:
     +inf for positives with p ≤ 0 and for the others with p ≥ 1.
     """
     with np.errstate(divide="ignore"):
-        negative = 0.0 - np.log1p(-np.minimum(p, 1.0, dtype=np.float64))
+        negative = 0.0 - np.log1p(-np.minimum(widened(p), 1.0, dtype=np.float64))
     return chosen(is_positive, label_probability_loss(p), negative)
 
 
@@ -258,7 +258,8 @@ def row_sums(x: Reals) -> Floats:
 
 def row_sum_and_extremes(p: Reals) -> tuple[Floats, float, float]:
     """(N,) sum of each row, and the smallest and largest entry of all (nan if any is nan; needs a row)."""
-    return row_sums(p), float(p.min()), float(p.max())
+    every = widened(p)
+    return row_sums(p), float(every.min()), float(every.max())
 
 
 def _first(found: NDArray[np.bool_]) -> Codes:

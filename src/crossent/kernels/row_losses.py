@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossent.errors import DataError
+from crossent.kernels.narrow import put, widened
 from crossent.kernels.reference import (
     Block,
     Codes,
@@ -56,7 +57,7 @@ def loss_and_gradient_from_logits(
     check_temperature(temperature)
     given = RowOptions.of(labels, z.shape[1], smoothing, class_weights, ignore_index, scale)
     check_labels(given.labels, z.shape[1])
-    x: Floats = np.asarray(z, np.float64) / temperature
+    x: Floats = np.asarray(widened(z), np.float64) / temperature
     if given.share is None or given.extra is None:
         loss, slope = log_loss_from_logits(given.labels, x), softmax_minus_label(given.labels, x)
     else:
@@ -101,7 +102,7 @@ def soft_loss_and_gradient_from_logits(
     check_temperature(temperature)
     check_masses(targets)
     factor = None if scale is None else row_factors(scale, len(z))
-    loss, slope = _soft(np.asarray(targets, np.float64), np.asarray(z, np.float64) / temperature)
+    loss, slope = _soft(np.asarray(targets, np.float64), np.asarray(widened(z), np.float64) / temperature)
     return _finished(loss, slope, factor, temperature, room_for(z, out), scale_losses)
 
 
@@ -129,11 +130,12 @@ def sigmoid_loss_and_gradient_from_logits(
     check_shares(indicators)
     factor = None if scale is None else row_factors(scale, len(z))
     y, gradient = np.asarray(indicators, np.float64), room_for(z, out)
-    loss = _sigmoid_loss(y, z)
+    x = np.asarray(widened(z), np.float64)
+    loss = _sigmoid_loss(y, x)
     with np.errstate(under="ignore", invalid="ignore"):
-        e = np.exp(-np.abs(np.asarray(z, np.float64)))
+        e = np.exp(-np.abs(x))
         likely, other = 1.0 / (1.0 + e), e / (1.0 + e)
-        p, rest = np.where(z > 0, likely, other), np.where(z > 0, other, likely)
+        p, rest = np.where(x > 0, likely, other), np.where(x > 0, other, likely)
         slope = np.where(y == 1.0, -rest, np.where(y == 0.0, p, (1.0 - y) * p - y * rest))
     return _finished(loss, slope, factor, 1.0, gradient, scale_losses)
 
@@ -187,7 +189,7 @@ def _finished(
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         if factor is not None:
             slope *= factor[:, None]
-        out[...] = slope / temperature
+        put(slope / temperature, out)
     return scaled(loss, out, factor, scale_losses), out
 
 

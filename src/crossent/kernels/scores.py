@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossent.kernels import reference
+from crossent.kernels.narrow import widened
 from crossent.kernels.reference import Codes, Floats, Reals
 
 
@@ -52,6 +53,7 @@ class Scores:
 
 def quality(p: Reals) -> Quality:
     """Range and row sums of probabilities (needs a row)."""
+    p = widened(p)
     total, least, most = reference.row_sum_and_extremes(p)
     off = np.abs(total - 1.0)
     return Quality(
@@ -78,7 +80,7 @@ def score_single(labels: Codes, p: Reals, positive: int) -> Scores:
     """
     reference.check_labels(labels, 2)
     both = np.empty((2, p.size))
-    both[positive] = p
+    both[positive] = widened(p)
     np.subtract(1.0, both[positive], out=both[1 - positive])
     return _scores(labels, both.T, reference.binary_log_loss(labels == positive, p))
 
