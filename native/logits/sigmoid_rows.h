@@ -1,7 +1,7 @@
 // Log loss of labels that are each there or not, from a logit each: Σ_k y log1p(exp(−z)) + (1 − y) log1p(exp(z)).
 #pragma once
 
-#include "simd/math.h"
+#include "logits/long_rows.h"
 
 namespace crossent {
 namespace CROSSENT_NAMESPACE {
@@ -31,7 +31,8 @@ inline void sigmoid_terms(D z, D y, D& loss, D& slope, bool wants_slope) {
 template <class Poly, class T>
 inline bool sigmoid_row(const T* z, const double* y, int64_t labels, double factor, double* loss, T* g) {
     const D zero = D::all(0.0), one = D::all(1.0), f = D::all(factor);
-    D total = zero;
+    // thousands of labels lose three digits otherwise
+    Accumulators<true> total;
     Mask fine = zero == zero;
     int64_t k = 0;
     for (; k < labels; k += LANES) {
@@ -41,10 +42,10 @@ inline bool sigmoid_row(const T* z, const double* y, int64_t labels, double fact
         fine = fine & !(t < zero) & (t <= one);
         D term, slope;
         sigmoid_terms<Poly>(x, t, term, slope, g != nullptr);
-        total += term;
+        total.add(0, term);
         if (g) store_part(slope * f, g + k, count);
     }
-    *loss = sum(total);
+    *loss = total.total();
     return !any(!fine);
 }
 

@@ -24,6 +24,7 @@ import numpy as np
 from crossent import kernels
 from crossent.kernels import reference
 from crossent.kernels.choice import THREADS, VARIABLE, choice
+from crossent.kernels.narrow import widened
 
 SANITIZED = "asan" in os.environ.get("LD_PRELOAD", "")
 """Under AddressSanitizer memory and time are other than they are."""
@@ -208,12 +209,13 @@ def _frozen(x: Any) -> Any:
 
 
 def results(answer: Any) -> tuple[Any, ...]:
-    """What a function returned, as arrays: tuples and records are taken apart."""
+    """What a function returned, as plain arrays: tuples and records are taken apart."""
     if is_dataclass(answer):
         answer = tuple(getattr(answer, field.name) for field in fields(answer))
     if isinstance(answer, tuple):
         return tuple(array for part in answer for array in results(part))
-    return (np.asarray(answer),)
+    plain = widened(np.asarray(answer))
+    return (plain.astype(plain.dtype.newbyteorder("="), copy=False),)
 
 
 def bits(answer: Any) -> tuple[bytes, ...]:

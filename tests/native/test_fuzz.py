@@ -11,10 +11,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from .fuzz import cases, check
+from . import fuzz_gradients, fuzz_operations
 from .guarded import AVAILABLE
 from .operations import SANITIZED
 
+LYING: dict[str, Any] = {
+    "row_gap": 0,
+    "rows_backwards": False,
+    "columns_backwards": False,
+    "by_columns": False,
+    "swapped": False,
+    "at_end": True,
+    "labels": "int64",
+    "label_step": 1,
+}
 PLAIN: dict[str, Any] = {
     "dtype": "float32",
     "classes": 3,
@@ -24,11 +34,10 @@ PLAIN: dict[str, Any] = {
     "shift": 0.0,
     "special": [],
     "seed": 0,
-    "row_gap": 0,
-    "backwards": False,
-    "at_end": True,
+    "wrong": None,
+    **LYING,
 }
-FAILED = {
+FAILED: dict[str, dict[str, Any]] = {
     "a row beyond 300 changed its neighbours": {
         "name": "log_loss_from_logits",
         "special": [1e4],
@@ -39,7 +48,7 @@ FAILED = {
         "name": "log_loss_from_logits",
         "classes": 10,
         "rows": 19,
-        "backwards": True,
+        "rows_backwards": True,
     },
     "nan beside one number was no nan": {"name": "log_sum_exp", "special": [np.nan], "classes": 2, "rows": 1},
     "three numbers were read behind the last of one-class rows": {
@@ -47,19 +56,63 @@ FAILED = {
         "classes": 1,
         "rows": 17,
     },
+    "sums of thousands of labels lost three digits": {
+        "name": "sigmoid_log_loss_from_logits",
+        "classes": 2450,
+        "rows": 2,
+        "spread": 300.0,
+        "seed": 69037,
+    },
+    "bits of bfloat16 were taken for whole numbers": {"name": "label_probability_loss", "dtype": "bfloat16"},
+}
+PLAIN_GRADIENT: dict[str, Any] = {
+    **PLAIN,
+    "smoothing": 0.0,
+    "class_weights": None,
+    "ignore_index": None,
+    "temperature": 1.0,
+    "scale": None,
+    "scale_losses": True,
+    "target_type": "float64",
+    "wrong_target": None,
+    "target_place": LYING,
+    "out": None,
+}
+GRADIENTS_FAILED: dict[str, dict[str, Any]] = {
+    "bits of bfloat16 were taken for whole numbers": {"dtype": "bfloat16", "temperature": 0.5},
+    "halves were rounded in two ways": {
+        "dtype": "float16",
+        "classes": 2057,
+        "rows": 1,
+        "spread": 30.0,
+        "smoothing": 0.1,
+        "temperature": 0.5,
+    },
 }
 
 
 @settings(max_examples=150, deadline=None)
-@given(cases())
+@given(fuzz_operations.cases())
 def test_random_cases(case: dict[str, Any]) -> None:
-    check(case)
+    fuzz_operations.check(case)
+
+
+@settings(max_examples=100, deadline=None)
+@given(fuzz_gradients.cases())
+def test_random_gradients(case: dict[str, Any]) -> None:
+    fuzz_gradients.check(case)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("what", FAILED)
 def test_cases_that_failed(what: str, dtype: str) -> None:
-    check({**PLAIN, **FAILED[what], "dtype": dtype})
+    fuzz_operations.check(PLAIN | {"dtype": dtype} | FAILED[what])
+
+
+@pytest.mark.parametrize("target", fuzz_gradients.FUNCTIONS)
+@pytest.mark.parametrize("what", GRADIENTS_FAILED)
+def test_gradients_that_failed(what: str, target: str) -> None:
+    fuzz_gradients.check(PLAIN_GRADIENT | GRADIENTS_FAILED[what] | {"target": target})
 
 
 @pytest.mark.skipif(

@@ -28,8 +28,11 @@ def narrowed(x: NDArray[Any]) -> NDArray[Any]:
 
 
 def put(x: NDArray[Any], out: NDArray[Any]) -> None:
-    """Write numbers where the type may be any."""
-    out[...] = narrowed(x) if out.dtype == BFLOAT16 and x.dtype.kind == "f" else x
+    """Write numbers where the type may be any; halves by way of float32, as the core rounds them."""
+    if out.dtype.itemsize == 2 and x.dtype.kind == "f":
+        x = x.astype(np.float32, copy=False)
+        x = narrowed(x) if out.dtype == BFLOAT16 else x
+    out[...] = x
 
 
 def bits(x: NDArray[Any]) -> NDArray[np.uint16]:
