@@ -142,3 +142,23 @@ def test_the_benchmark_of_exact_sums_compares_equal_sums(tmp_path: Path) -> None
     assert len(found) == 4 and all(
         {"reading once", "crossent", "math.fsum"} <= f.keys() for f in found.values()
     )
+
+
+def test_the_benchmark_of_accuracy_finds_ours_exact_and_writes_its_table(tmp_path: Path) -> None:
+    for name in ("accuracy.py", "common.py"):
+        (tmp_path / "benchmarks" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "benchmarks" / name).write_text((BENCHMARKS / name).read_text())
+    page = tmp_path / "docs" / "performance.md"
+    page.parent.mkdir()
+    page.write_text("before\n<!-- accuracy: begin -->\n<!-- accuracy: end -->\nafter\n")
+    options = ["--rows", "5", "--rounds", "1", "--entries", "2000"]
+    done = run_script(tmp_path / "benchmarks" / "accuracy.py", *options)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "benchmarks" / "results" / "accuracy.json").read_text())["results"]
+    for dtype, allowed in (("float32", 1.0), ("float64", 4.0)):
+        for what in found["errors"][dtype].values():
+            ours = [errors for name, errors in what.items() if name.startswith("crossent")]
+            assert ours and all(errors["by chance"] <= allowed and errors["60"] < 1e-6 for errors in ours)
+            assert what["NumPy, the usual lines"]["60"] == 1.0
+    text = page.read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "| NumPy, the usual lines |" in text

@@ -109,9 +109,10 @@ def test_no_accessibility_violation(
     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []
 
 
-def test_a_laptop_shows_the_whole_leaderboard(browser: Browser, files: dict[str, Path]) -> None:
+@pytest.mark.parametrize("width", [1100, 1280])
+def test_a_laptop_shows_the_whole_leaderboard(browser: Browser, files: dict[str, Path], width: int) -> None:
     """The verdict against the best model stands in the last column."""
-    page = opened(browser, files["flights"], width=1280)
+    page = opened(browser, files["flights"], width=width)
     hidden = page.locator("#leaderboard .scroll").first.evaluate("e => e.scrollWidth - e.clientWidth")
     page.close()
     assert hidden == 0
