@@ -212,7 +212,7 @@ def shown(error: float | None, case: str) -> str:
 
 def power(x: float) -> str:
     """One digit and a power of ten."""
-    return f"{x:.0e}".replace("e+0", "e").replace("e+", "e")
+    return f"{x:.0e}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
 
 
 def table(found: dict[str, dict[str, float]]) -> str:
