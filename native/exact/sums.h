@@ -145,7 +145,7 @@ inline bool exact_sum(const double* x, int64_t count, Limbs& total) {
 // p + e = a·b exactly where no part of the product is below the smallest number
 inline void two_product(D a, D b, D& p, D& e) {
     p = a * b;
-#if CROSSENT_ISA != 0 || defined(__FMA__) || defined(__aarch64__) || defined(_M_ARM64)
+#if defined(CROSSENT_FUSED)
     e = fma(a, b, D::all(0.0) - p);
 #else
     const D half = D::all(134217729.0);  // 2^27 + 1 (Veltkamp, Dekker)

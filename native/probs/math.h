@@ -179,7 +179,7 @@ CROSSENT_APART inline D binary_loss(Mask positive, D p) {
 }
 
 // What a·b has too much by rounding, without overflow on the way for factors within 2^±500.
-#if defined(__FMA__) || CROSSENT_ISA != 0 || defined(__aarch64__) || defined(_M_ARM64)
+#if defined(CROSSENT_FUSED)
 inline D product_excess(D a, D b, D ab) { return fnma(a, b, ab); }
 #else
 inline D product_excess(D a, D b, D ab) {

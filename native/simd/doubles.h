@@ -14,8 +14,12 @@
 #include <immintrin.h>
 #endif
 
-#if CROSSENT_ISA == 0 && defined(__GNUC__) && defined(__SSE2__)
+#if CROSSENT_ISA == 0 && defined(__GNUC__) && (defined(__SSE2__) || defined(__aarch64__)) && !defined(CROSSENT_PLAIN)
 #define CROSSENT_VECTORS
+#endif
+// Whether fma rounds once. Where the processor has none it would be a call of the C library, 20 times as slow.
+#if CROSSENT_ISA != 0 || defined(__FMA__) || defined(__aarch64__) || defined(_M_ARM64)
+#define CROSSENT_FUSED
 #endif
 
 namespace crossent {
@@ -208,7 +212,7 @@ inline void split(D x, D& m, D& e) {
 
 #elif defined(CROSSENT_VECTORS)
 
-#include "simd/doubles_sse.h"
+#include "simd/doubles_vectors.h"
 
 #else
 
@@ -270,10 +274,9 @@ CROSSENT_EACH(Mask, operator==, -static_cast<int64_t>(a.v[i] == b.v[i]))
 #undef CROSSENT_EACH
 inline D fma(D a, D b, D c) {
     D r;
-#if defined(__FMA__) || defined(__aarch64__) || defined(_M_ARM64)
+#if defined(CROSSENT_FUSED)
     for (int i = 0; i < LANES; ++i) r.v[i] = std::fma(a.v[i], b.v[i], c.v[i]);
 #else
-    // a call of the C library a number otherwise, 20 times as slow
     for (int i = 0; i < LANES; ++i) r.v[i] = a.v[i] * b.v[i] + c.v[i];
 #endif
     return r;
@@ -334,8 +337,9 @@ inline void split(D x, D& m, D& e) {
     for (int i = 0; i < LANES; ++i) {
         int64_t bits;
         std::memcpy(&bits, &x.v[i], 8);
-        const int64_t k = (bits - 0x3fe6a09e667f3bcdLL) >> 52;
-        bits -= k * (int64_t{1} << 52);
+        // as in vectors, where what is below 0 wraps around
+        const int64_t k = static_cast<int64_t>(static_cast<uint64_t>(bits) - 0x3fe6a09e667f3bcdULL) >> 52;
+        bits = static_cast<int64_t>(static_cast<uint64_t>(bits) - (static_cast<uint64_t>(k) << 52));
         std::memcpy(&m.v[i], &bits, 8);
         e.v[i] = static_cast<double>(k);
     }

@@ -176,7 +176,7 @@ inline F joined(D low, D high) {
 
 #elif defined(CROSSENT_VECTORS)
 
-#include "simd/floats_sse.h"
+#include "simd/floats_vectors.h"
 
 #else
 

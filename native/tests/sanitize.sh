@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the core with sanitizers and runs what exercises it: the tests of kernels and losses with AddressSanitizer
-# and UBSan, and a program of threads with ThreadSanitizer. PYTHON is the interpreter of an environment with the
-# requirements of the tests; CXX is GCC or Clang.
+# and UBSan, a program of threads with ThreadSanitizer, and that program with UBSan on the plain loops, which only
+# compilers without vector types build otherwise. PYTHON is the interpreter of an environment with the requirements of
+# the tests; CXX is GCC or Clang.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 PYTHON=$(realpath -s "${PYTHON:-.venv/bin/python}")
@@ -19,9 +20,14 @@ fi
 rm -rf "$build"
 mkdir -p "$build"
 
+# driver FOLDER OPTIONS builds the program of threads
+driver() {
+    cmake -S native -B "$build/$1" -DCMAKE_BUILD_TYPE=Release -DCROSSENT_DRIVER=ON "${@:2}" > "$build/log"
+    cmake --build "$build/$1" --parallel 2 >> "$build/log" 2>&1 || { cat "$build/log"; exit 1; }
+}
+
 echo "== threads under ThreadSanitizer"
-cmake -S native -B "$build/threads" -DCMAKE_BUILD_TYPE=Release -DCROSSENT_DRIVER=ON -DCROSSENT_SANITIZE=thread > "$build/log"
-cmake --build "$build/threads" --parallel 2 >> "$build/log" 2>&1 || { cat "$build/log"; exit 1; }
+driver threads -DCROSSENT_SANITIZE=thread
 
 echo "== code that instruction sets would share"
 # of functions that several sets compile the linker keeps one, which may need AVX-512
@@ -33,6 +39,10 @@ shared=$(find "$build/threads" -path '*isa_*' -name '*.o' -exec nm -C --defined-
 fixed=()
 setarch -R true 2> /dev/null && fixed=(setarch -R)
 TSAN_OPTIONS=halt_on_error=1 "${fixed[@]}" "$build/threads/threads"
+
+echo "== plain loops under UBSan"
+driver plain -DCROSSENT_PLAIN=ON -DCROSSENT_SANITIZE=undefined
+UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 "$build/plain/threads"
 
 echo "== the tests under AddressSanitizer and UBSan"
 CROSSENT_CORE_REQUIRED=1 "$PYTHON" -m pip --disable-pip-version-check install --quiet --no-deps \

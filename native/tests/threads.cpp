@@ -1,6 +1,6 @@
 // Every kernel from several threads at once, for ThreadSanitizer: threads inside a call, and calls side by side
-// that read the same input. Ends with 1 where a result depends on them. No Python: what it does with its own
-// locks would hide races.
+// that read the same input. Ends with 1 where a result depends on them, or is not what the C library's long double
+// gives. No Python: what it does with its own locks would hide races, and other processors are emulated without it.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -50,6 +50,19 @@ Result run(const Kernels& kernels, const Case& c, int threads) {
         return kernels.logits.losses(job, begin, end);
     });
     return result;
+}
+
+// Whether the losses are right to a float32 ulp.
+bool precise(const Case& c, const Result& result) {
+    for (int64_t i = 0; i < c.rows; ++i) {
+        const float* z = c.z.data() + i * c.classes;
+        long double others = 0.0L;
+        for (int64_t k = 0; k < c.classes; ++k)
+            if (k != c.labels[i]) others += std::exp(static_cast<long double>(z[k]) - z[c.labels[i]]);
+        const long double loss = std::log1p(others);
+        if (!(std::fabs(result.loss[i] - loss) <= loss * 0x1p-23L)) return false;
+    }
+    return true;
 }
 
 // The same of probabilities, here the logits as they are: what is out of range is counted, not refused. What each
@@ -104,6 +117,10 @@ int main() {
             Case wrong = c;  // several bad labels: the first is named, whoever found one first
             wrong.labels[77] = classes;
             wrong.labels[50] = -1;
+            if (!precise(c, run(*find(name), c, 4))) {
+                std::printf("%s, %lld classes: a loss is wrong\n", name.c_str(), static_cast<long long>(classes));
+                ++failures;
+            }
             for (const Run what : {run, scored}) {
                 const bool found = what(*find(name), wrong, 4).bad == 50;
                 if (same_everywhere(what, *find(name), c) && found) continue;

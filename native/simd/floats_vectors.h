@@ -64,10 +64,20 @@ CROSSENT_EACH(add_exponent, (Four)((FourBits)x + ((FourBits)y << 23)))
 CROSSENT_EACH(max_abs, larger((Four)((FourBits)x & 0x7fffffffu), y))
 #undef CROSSENT_EACH
 
+#if defined(CROSSENT_FUSED)
+inline Four fused(Four x, Four y, Four z) {
+    return Four{__builtin_fmaf(x[0], y[0], z[0]), __builtin_fmaf(x[1], y[1], z[1]), __builtin_fmaf(x[2], y[2], z[2]),
+                __builtin_fmaf(x[3], y[3], z[3])};
+}
+inline F fma(F x, F y, F z) { return {fused(x.a, y.a, z.a), fused(x.b, y.b, z.b), fused(x.c, y.c, z.c), fused(x.d, y.d, z.d)}; }
+inline F fnma(F x, F y, F z) { return fma({-x.a, -x.b, -x.c, -x.d}, y, z); }
+inline F less_ln2(F n, F x) { return fnma(n, F::all(LN2_F), x); }
+#else
 inline F fma(F x, F y, F z) { return x * y + z; }
 inline F fnma(F x, F y, F z) { return z - x * y; }
 // without fma the product is exact only with a factor of few bits
 inline F less_ln2(F n, F x) { return (x - n * F::all(0.693359375f)) - n * F::all(LN2_F - 0.693359375f); }
+#endif
 inline bool any_above(F x, float bound) {
     const FourWhole all = ((x.a > bound) | (x.b > bound)) | ((x.c > bound) | (x.d > bound));
     return ((all[0] | all[1]) | (all[2] | all[3])) != 0;
