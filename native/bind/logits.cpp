@@ -31,7 +31,7 @@ int64_t run(const Kernels& kernels, Kernel kernel, const TargetJob& job, int thr
 
 // `targets` has a row for each row of z, or one row for all.
 TargetJob target_job(Matrix& z, std::optional<Matrix>& targets, Out& loss, std::optional<OutMatrix>& gradient, std::optional<Scale>& scale) {
-    TargetJob job{rows_of(z), {nullptr, Type::float64, 0, 0, 0}, 0.0, nullptr, nullptr, loss.data(), nullptr, 0, scale ? scale->data() : nullptr};
+    TargetJob job{rows_of(z), {nullptr, Type::float64, 0, 0, 0}, 0.0, nullptr, nullptr, 0, loss.data(), nullptr, 0, scale ? scale->data() : nullptr};
     if (targets) {
         job.targets = rows_of(*targets);
         if (job.targets.rows == 1) job.targets.stride = 0;
@@ -41,12 +41,14 @@ TargetJob target_job(Matrix& z, std::optional<Matrix>& targets, Out& loss, std::
     return job;
 }
 
+// `extra` has an entry for each label, or one for all.
 int64_t soft_losses(const Kernels& kernels, Matrix z, std::optional<Matrix> targets, double share, std::optional<Labels> labels,
                     std::optional<Scale> extra, Out loss, std::optional<OutMatrix> gradient, std::optional<Scale> scale, int threads) {
     TargetJob job = target_job(z, targets, loss, gradient, scale);
     job.share = share;
     job.labels = labels && extra ? labels->data() : nullptr;
     job.extra = extra ? extra->data() : nullptr;
+    job.extra_step = extra && extra->size() == 1 ? 0 : 1;
     return run(kernels, &LogitsKernels::soft_losses, job, threads);
 }
 

@@ -7,7 +7,9 @@ namespace crossent {
 namespace CROSSENT_NAMESPACE {
 
 LossKernel logits_kernel();
-LogitsKernels logits_kernels();  // with that one
+TargetKernel spread_kernel();   // of float32 and narrower logits
+TargetKernel log_sum_kernel();  // of the same
+LogitsKernels logits_kernels();  // with these
 ProbsKernels probs_kernels();
 ExactKernels exact_kernels();
 

@@ -23,7 +23,8 @@ struct TargetJob {
     Rows targets;             // shares of the classes, or indicators, float32 or float64; data null: `share` for each class
     double share;
     const int64_t* labels;    // or null
-    const double* extra;      // (rows,) what the label has on top of its share
+    const double* extra;      // what the label has on top of its share
+    int64_t extra_step;       // from row to row; 0: the same for all
     double* loss;
     void* gradient;           // rows of the type of z, or null
     int64_t gradient_stride;
@@ -32,11 +33,10 @@ struct TargetJob {
 
 // Each function does the rows begin … end and returns the first row with a bad label or target, or −1.
 using LossKernel = int64_t (*)(const LogitsJob&, int64_t begin, int64_t end);
+using TargetKernel = int64_t (*)(const TargetJob&, int64_t begin, int64_t end);
 struct LogitsKernels {
     LossKernel losses;
-    int64_t (*soft_losses)(const TargetJob&, int64_t begin, int64_t end);
-    int64_t (*sigmoid_losses)(const TargetJob&, int64_t begin, int64_t end);
-    int64_t (*log_sum_exp)(const TargetJob&, int64_t begin, int64_t end);
+    TargetKernel soft_losses, sigmoid_losses, log_sum_exp;
 };
 
 }  // namespace crossent

@@ -11,8 +11,6 @@
 namespace crossent {
 namespace CROSSENT_NAMESPACE {
 
-constexpr int64_t STREAMED = 1 << 20;   // entries of a gradient that is written past the caches
-
 inline bool bad_label(int64_t y, int64_t classes) { return static_cast<uint64_t>(y) >= static_cast<uint64_t>(classes); }
 
 inline int64_t few_classes(const LogitsJob& job, int64_t begin, int64_t end) {

@@ -1,7 +1,7 @@
 // Losses of targets that are not one class, over rows of every type.
 #pragma once
 
-#include "logits/jobs.h"
+#include "isa/groups.h"
 #include "logits/sigmoid_rows.h"
 #include "logits/soft_rows.h"
 #include "simd/buffer.h"
@@ -29,11 +29,10 @@ inline const double* shares_of(const Rows& targets, int64_t row, bool first, int
 }
 
 struct SoftLoss {
-    template <class T>
-    static bool row(const TargetJob& job, int64_t row, const T* z, const double* shares, double factor, T* g) {
-        const Target target{shares, job.share, job.labels ? job.labels[row] : -1, job.labels ? job.extra[row] : 0.0};
+    static bool row(const TargetJob& job, int64_t row, const double* z, const double* shares, double factor, double* g) {
+        const Target target{shares, job.share, job.labels ? job.labels[row] : -1, job.labels ? job.extra[row * job.extra_step] : 0.0};
         if (job.labels && static_cast<uint64_t>(target.label) >= static_cast<uint64_t>(job.z.classes)) return false;
-        return soft_row<typename Of<T>::Poly>(z, job.z.classes, target, factor, job.loss + row, g);
+        return soft_row(z, job.z.classes, target, factor, job.loss + row, g);
     }
 };
 struct SigmoidLoss {
@@ -43,8 +42,7 @@ struct SigmoidLoss {
     }
 };
 struct LogSumExp {
-    template <class T>
-    static bool row(const TargetJob& job, int64_t row, const T* z, const double*, double, T*) {
+    static bool row(const TargetJob& job, int64_t row, const double* z, const double*, double, double*) {
         job.loss[row] = log_sum_exp_of(z, job.z.classes);
         return true;
     }
@@ -69,15 +67,17 @@ inline int64_t rows_as(const TargetJob& job, int64_t begin, int64_t end, Type ow
     }
     return -1;
 }
-template <class Loss>
-inline int64_t rows_of_any(const TargetJob& job, int64_t begin, int64_t end) {
-    if (job.z.type == Type::float64) return rows_as<Loss, double>(job, begin, end, Type::float64);
-    return rows_as<Loss, float>(job, begin, end, Type::float32);
-}
 
-inline int64_t soft_losses(const TargetJob& job, int64_t begin, int64_t end) { return rows_of_any<SoftLoss>(job, begin, end); }
-inline int64_t sigmoid_losses(const TargetJob& job, int64_t begin, int64_t end) { return rows_of_any<SigmoidLoss>(job, begin, end); }
-inline int64_t log_sum_exp(const TargetJob& job, int64_t begin, int64_t end) { return rows_of_any<LogSumExp>(job, begin, end); }
+inline int64_t soft_losses(const TargetJob& job, int64_t begin, int64_t end) {
+    return job.z.type == Type::float64 ? rows_as<SoftLoss, double>(job, begin, end, Type::float64) : spread_kernel()(job, begin, end);
+}
+inline int64_t sigmoid_losses(const TargetJob& job, int64_t begin, int64_t end) {
+    return job.z.type == Type::float64 ? rows_as<SigmoidLoss, double>(job, begin, end, Type::float64)
+                                       : rows_as<SigmoidLoss, float>(job, begin, end, Type::float32);
+}
+inline int64_t log_sum_exp(const TargetJob& job, int64_t begin, int64_t end) {
+    return job.z.type == Type::float64 ? rows_as<LogSumExp, double>(job, begin, end, Type::float64) : log_sum_kernel()(job, begin, end);
+}
 
 }  // namespace CROSSENT_NAMESPACE
 }  // namespace crossent

@@ -7,13 +7,15 @@
 #pragma once
 
 #include "logits/long_rows.h"
-#include "simd/floats.h"
+#include "logits/spread.h"
+#include "simd/halves.h"
 
 namespace crossent {
 namespace CROSSENT_NAMESPACE {
 
 constexpr float REACH_F = 80.0f;
 constexpr uintptr_t AHEAD = 8192;        // bytes
+constexpr int64_t STREAMED = 1 << 20;  // entries of a gradient that is written past the caches
 constexpr int64_t PART = 1024;        // entries between two looks at the range
 constexpr double CONFIDENT = 6.5;     // e² − 1, and a little: others/own where the loss is 2
 constexpr double OFF_BASE = 1.904654323148236e-09;  // see LN2_F
@@ -73,7 +75,7 @@ inline F clamped_exp(F x) {
 // AVX2 3.0 → 1.8 times a copy at 1000 classes. With AVX-512 forming them again costs nothing.
 constexpr int64_t KEPT = CROSSENT_ISA == 512 ? 0 : 131072;
 
-// The gradient of a row, weight·exp(z) and `entry` at the label. It is written bit by bit while the next row is read:
+// The gradient of a row, weight·exp(z) − factor·share and `entry` at the label. It is written bit by bit while the next row is read:
 // memory is then read and written at the same time.
 struct Writer {
     const float* z = nullptr;
@@ -81,16 +83,23 @@ struct Writer {
     float* g = nullptr;
     int64_t at = 0, classes = 0, label = 0;
     float entry = 0.0f;
-    F weight, last;
+    F weight, last, shift = F::all(-0.0f);  // − factor·share, where it is the same for all
+    const float* shares = nullptr;          // or one each
+    F factor;
+    float* late = nullptr;  // an entry that is written last
+    float late_entry = 0.0f;
     bool clamped = false;
     bool stream = false;  // whole cache lines go past the cache, and are not touched otherwise
 
     F term(int64_t i) const {
-        if (KEPT && kept) return F::load(kept + i) * weight;
+        if (KEPT && kept) return entries(F::load(kept + i), i);
         const F x = F::load(z + i);
-        return (clamped ? clamped_exp(x) : wide_exp(x)) * weight;
+        return entries(clamped ? clamped_exp(x) : wide_exp(x), i);
     }
-    void begin() {
+    F entries(F e, int64_t i) const {
+        return shares ? fnma(factor, F::load(shares + i), e * weight) : fma(e, weight, shift);
+    }
+    CROSSENT_APART void begin() {
         last = term(classes - WIDE);  // before anything that it may overlap is written
         at = stream ? static_cast<int64_t>((64 - (reinterpret_cast<uintptr_t>(g) & 63)) & 63) / 4 : 0;
         if (at) store_part(term(0), g, static_cast<int>(at));
@@ -113,7 +122,7 @@ struct Writer {
     void four() {
         if (at + 4 * WIDE <= classes) some<4>();
     }
-    void finish() {
+    CROSSENT_APART void finish() {
         while (at + 4 * WIDE <= classes) some<4>();
         while (at + WIDE <= classes) some<1>();
         if (at < classes) {
@@ -122,6 +131,8 @@ struct Writer {
             std::memcpy(g + at, rest + WIDE - (classes - at), static_cast<size_t>(classes - at) * sizeof(float));
             if (label >= at) g[label] = entry;
         }
+        if (late) *late = late_entry;
+        late = nullptr;
         classes = 0;
     }
 };
@@ -182,8 +193,10 @@ inline D short_exp(D x) {
     return scale(Short::exp(r), n);
 }
 
+CROSSENT_APART inline double small_exp(double x) { return first(short_exp(D::all(x < -700.0 ? -700.0 : x))); }
+
 // Σ exp(z_j) over all but the label, within ±80, to 1.1e-8.
-inline double precise_others(const float* z, int64_t classes, int64_t y) {
+CROSSENT_APART inline double precise_others(const float* z, int64_t classes, int64_t y) {
     PowerSum s;
     s.top = REACH_F;
     Accumulators<false> acc;
@@ -237,22 +250,83 @@ inline void wide_rows(const float* z, int64_t stride, int rows, int64_t classes,
 // --- with the gradient --------------------------------------------------------------------------------------
 
 struct WideGradient {
-    float* g;
+    float* g;  // or null: losses alone
     int64_t stride;
     const double* factor;  // of each row, or null
     bool stream;
     float* kept;  // room for the terms of a row, or null
 };
 
-inline void wide_gradients(const float* z, int64_t stride, int rows, int64_t classes, const int64_t* y,
-                           const WideGradient& out, double* loss) {
+// Targets of rows that are spread over the classes, the first of them that of `row`.
+struct WideTargets {
+    const TargetJob& job;
+    int64_t row;
+    float* room;                       // for the shares of a row as float32
+    double whole;                      // Σ shares where they are the same for all rows, or nan
+    bool empty = true;                 // nothing is in the room yet
+    int64_t unusable = -1;             // the first row whose target is no mass
+    double gap[LANES] = {}, weight[LANES] = {};  // see Spread
+
+    RowTarget of(int64_t i) const { return RowTarget(job, row + i, whole); }
+
+    // The shares as float32, or null where there is one for all.
+    const float* floats(const RowTarget& t) {
+        if (!t.shares || t.type == Type::float32) return static_cast<const float*>(t.shares);
+        if (job.targets.stride != 0 || empty) narrow(static_cast<const double*>(t.shares), job.z.classes, room);
+        empty = false;
+        return room;
+    }
+};
+
+// What one class holds of the row i, whose sum is known, and what the others do.
+CROSSENT_APART inline void settle(const float* z, int64_t classes, int64_t c, WideRows& w, int i) {
+    D own, others;
+    w.label[i] = z[c];
+    shares(D::all(w.label[i]), D::all(w.total[i]), own, others);
+    w.own[i] = first(own);
+    w.others[i] = is_confident(first(others), w.own[i]) ? precise_others(z, classes, c) : first(others);
+}
+
+// The row i by class c, or by that of the largest logit. Returns which.
+CROSSENT_APART inline int64_t settle_spread(const float* z, int64_t classes, int64_t c, const RowTarget& t, WideRows& w, int i,
+                                            WideTargets& targets) {
+    Spread s = spread_of(z, classes, t, c);
+    if (!s.usable && targets.unusable < 0) targets.unusable = i;
+    if (!keeps_digits(s, first(log1p(D::all(w.others[i] / w.own[i]))))) {
+        c = top_of(z, classes);
+        settle(z, classes, c, w, i);
+        s = spread_of(z, classes, t, c);
+    }
+    targets.gap[i] = s.gap;
+    targets.weight[i] = s.weight;
+    return c;
+}
+
+inline void write_spread(WideTargets& targets, const RowTarget& t, int i, double factor, const WideRows& w, Writer& writer) {
+    const double weight = targets.weight[i] * factor / (w.others[i] + w.own[i]);
+    // from what the class leaves to the others where it has most of the sum
+    const double rest = w.own[i] < w.others[i] ? -t.at(writer.label) : targets.weight[i] - t.at(writer.label);
+    writer.entry = static_cast<float>(factor * rest + weight * (w.own[i] < w.others[i] ? w.own[i] : -w.others[i]));
+    writer.weight = F::all(static_cast<float>(weight));
+    writer.shift = F::all(static_cast<float>(-factor * t.share));
+    writer.shares = targets.floats(t);
+    writer.factor = F::all(static_cast<float>(factor));
+    if (t.label < 0 || t.label == writer.label) return;
+    writer.late = writer.g + t.label;
+    writer.late_entry = static_cast<float>(weight * small_exp(static_cast<double>(writer.z[t.label])) - factor * t.at(t.label));
+}
+
+// Losses, and gradients where there is room for them, of labels or, with `targets`, of those. Returns the rows, one a
+// bit, that are left: with targets, those beyond the range.
+CROSSENT_APART inline int wide_gradients(const float* z, int64_t stride, int rows, int64_t classes, const int64_t* y,
+                          const WideGradient& out, double* loss, WideTargets* targets = nullptr) {
     WideRows w;
     Writer writer;
     writer.stream = out.stream;
     writer.kept = out.kept;
     for (int i = 0; i <= rows; ++i) {
         const float* row = z + i * stride;
-        float* g = out.g + i * out.stride;
+        float* g = out.g + (out.g ? i * out.stride : 0);
         if (i < rows) {
             if (out.stream) prefetch_to_write(g + classes - 1);
             wide_row<true>(row, classes, y[i], w, i, &writer);
@@ -260,29 +334,37 @@ inline void wide_gradients(const float* z, int64_t stride, int rows, int64_t cla
         if (writer.classes) writer.finish();
         if (i == rows) break;
         if (!w.wide[i]) continue;
-        D own, others;
-        shares(D::all(w.label[i]), D::all(w.total[i]), own, others);
-        w.own[i] = first(own);
-        w.others[i] = first(others);
-        if (is_confident(w.others[i], w.own[i])) w.others[i] = precise_others(row, classes, y[i]);
-        const double weight = (out.factor ? out.factor[i] : 1.0) / (w.others[i] + w.own[i]);
+        settle(row, classes, y[i], w, i);
+        const double factor = out.factor ? out.factor[i] : 1.0;
         writer.label = y[i];
-        writer.entry = static_cast<float>(-w.others[i] * weight);
         writer.z = row;
-        writer.clamped = w.clamped;
         writer.g = g;
+        writer.clamped = w.clamped;
+        if (targets) {
+            const RowTarget t = targets->of(i);
+            writer.label = settle_spread(row, classes, y[i], t, w, i, *targets);
+            if (out.g) write_spread(*targets, t, i, factor, w, writer);
+        } else {
+            const double weight = factor / (w.others[i] + w.own[i]);
+            writer.entry = static_cast<float>(-w.others[i] * weight);
+            writer.weight = F::all(static_cast<float>(weight));
+        }
+        if (!out.g) continue;
         writer.classes = classes;
-        writer.weight = F::all(static_cast<float>(weight));
         writer.begin();
         if (writer.kept) writer.finish();
     }
     losses_of(w, rows, loss);
+    int left = 0;
     for (int i = 0; i < rows; ++i) {
-        if (w.wide[i]) continue;
+        if (targets && w.wide[i]) loss[i] = targets->gap[i] + targets->weight[i] * loss[i];
+        if (targets && !w.wide[i]) left |= 1 << i;
+        if (targets || w.wide[i]) continue;
         const float* row = z + i * stride;
         loss[i] = long_gradient<Short>(row, classes, y[i], out.factor ? out.factor[i] : 1.0,
                                        power_sum<Short, false>(row, classes, y[i]), out.g + i * out.stride);
     }
+    return left;
 }
 
 }  // namespace CROSSENT_NAMESPACE

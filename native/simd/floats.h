@@ -47,6 +47,8 @@ inline F pick_equal(F i, F j, F yes, F no) {
 inline F max_abs(F a, F m) { return {_mm512_range_ps(a.v, m.v, 0xb)}; }
 inline bool any_above(F a, float bound) { return _mm512_cmp_ps_mask(a.v, _mm512_set1_ps(bound), _CMP_GT_OQ) != 0; }
 inline void store_part(F x, float* p, int count) { _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), x.v); }
+// The first `count` numbers, and 0 in the other lanes; nothing beyond is read.
+inline F part_of(const float* p, int count) { return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), p)}; }
 // Four numbers from each of four places, and back
 inline F load_quarters(const float* a, const float* b, const float* c, const float* d) {
     const __m256 low = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(a)), _mm_loadu_ps(b), 1);
@@ -286,6 +288,13 @@ inline F joined(D low, D high) {
 
 // x − n·ln 2
 inline F less_all_ln2(F n, F x) { return fma(n, F::all(OVER_LN2_F), less_ln2(n, x)); }
+#if CROSSENT_ISA != 512
+inline F part_of(const float* p, int count) {
+    float v[WIDE] = {};
+    for (int i = 0; i < count; ++i) v[i] = p[i];
+    return F::load(v);
+}
+#endif
 
 }  // namespace CROSSENT_NAMESPACE
 }  // namespace crossent

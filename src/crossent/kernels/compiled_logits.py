@@ -19,7 +19,7 @@ from crossent.kernels.row_losses import Gradient, check_masses, check_shares
 from crossent.kernels.row_options import RowOptions, check_temperature, room_for, row_factors, scaled, whole
 
 ROWS_AT_ONCE = 1 << 15
-"""Of which an option, or what is not asked for, is written out: 256 KiB."""
+"""Of which what is not asked for is written out: 256 KiB."""
 
 
 def log_loss_from_logits(labels: Codes, z: Reals) -> Floats:
@@ -112,7 +112,7 @@ def soft_loss_and_gradient_from_logits(
     check_temperature(temperature)
     factor = None if scale is None else row_factors(scale, len(z))
     gradient, loss = room_for(z, out), np.empty(len(z))
-    if out is not None:
+    if out is not None and np.may_share_memory(out, z):  # a row refused leaves the logits as they are
         check_masses(targets)
     for rows, part, slope in _written(z, gradient, temperature):
         _soft(targets, rows, part, loss, slope, factor)
@@ -138,7 +138,7 @@ def sigmoid_loss_and_gradient_from_logits(
     """Sigmoid log losses and σ(z) − y; see `row_losses`."""
     factor = None if scale is None else row_factors(scale, len(z))
     gradient, loss = room_for(z, out), np.empty(len(z))
-    if out is not None:
+    if out is not None and np.may_share_memory(out, z):
         check_shares(indicators)
     for rows, part, slope in _written(z, gradient):
         _sigmoid(indicators, rows, part, loss, slope, factor)
@@ -200,23 +200,18 @@ def _smoothed(
     factor: Floats | None,
 ) -> None:
     assert given.share is not None and given.extra is not None
-    labels, extra, losses = given.labels[rows], given.extra[rows], loss[rows]
-    own = None if factor is None else factor[rows]
-    # one number for all rows is written out for as many as a thread has room for
-    step = len(z) if extra.flags.c_contiguous else ROWS_AT_ONCE
-    for start in range(0, len(z), max(step, 1)):
-        some = slice(start, start + step)
-        _native().soft_losses(
-            z[some],
-            given.share[None],
-            0.0,
-            labels[some],
-            np.ascontiguousarray(extra[some]),
-            losses[some],
-            None if gradient is None else gradient[some],
-            None if own is None else own[some],
-            threads_for(z),
-        )
+    same, extra = given.share.ndim == 0, given.extra
+    _native().soft_losses(
+        z,
+        None if same else given.share[None],
+        float(given.share) if same else 0.0,
+        given.labels[rows],
+        extra if len(extra) == 1 else np.ascontiguousarray(extra[rows]),
+        loss[rows],
+        gradient,
+        None if factor is None else factor[rows],
+        threads_for(z),
+    )
 
 
 def _soft(

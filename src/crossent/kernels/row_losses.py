@@ -61,7 +61,7 @@ def loss_and_gradient_from_logits(
     if given.share is None or given.extra is None:
         loss, slope = log_loss_from_logits(given.labels, x), softmax_minus_label(given.labels, x)
     else:
-        loss, slope = _soft(_smoothed(given, len(x)), x)
+        loss, slope = _soft(_smoothed(given, x.shape), x)
     return _finished(loss, slope, given.factor, temperature, room_for(z, out), scale_losses)
 
 
@@ -74,7 +74,7 @@ def smoothed_log_loss_from_logits(labels: Codes, z: Reals, smoothing: float) -> 
         return log_loss_from_logits(labels, z)
     given = RowOptions.of(labels, z.shape[1], smoothing, None, None, None)
     check_labels(given.labels, z.shape[1])
-    return _soft_loss(_smoothed(given, len(z)), z)
+    return _soft_loss(_smoothed(given, z.shape), z)
 
 
 def soft_cross_entropy_from_logits(targets: Reals, z: Reals) -> Floats:
@@ -170,11 +170,11 @@ def check_shares(indicators: Reals) -> None:
         )
 
 
-def _smoothed(given: RowOptions, rows: int) -> Floats:
+def _smoothed(given: RowOptions, shape: tuple[int, ...]) -> Floats:
     assert given.share is not None
     assert given.extra is not None
-    target = np.tile(given.share, (rows, 1))
-    target[np.arange(rows), given.labels] += given.extra
+    target = np.full(shape, given.share)
+    target[np.arange(len(target)), given.labels] += given.extra
     return target
 
 

@@ -17,8 +17,9 @@ Codes = NDArray[np.int64]
 class RowOptions:
     """Each row's label, its factor, and the target that smoothing and class weights make of the label.
 
-    The target of a smoothed row is `share` for each class and `extra` more for the label; without smoothing
-    both are None and class weights are part of the factor.
+    The target of a smoothed row is `share` for each class, one number or (K,), and `extra` more for the
+    label, (1,) for all rows or (N,); without smoothing both are None and class weights are part of the
+    factor.
     """
 
     labels: Codes
@@ -49,8 +50,8 @@ class RowOptions:
         if weights is None:
             if smoothing == 0.0:
                 return cls(codes, factor)
-            share = np.full(classes, smoothing / max(classes, 1))
-            return cls(codes, factor, share, np.broadcast_to(1.0 - smoothing, len(codes)))
+            share = np.array(smoothing / max(classes, 1))
+            return cls(codes, factor, share, np.array([1.0 - smoothing]))
         # a label out of range has any weight here: the kernels refuse it
         own = weights.take(codes, mode="clip") if classes else np.ones(len(codes))
         if smoothing == 0.0:
