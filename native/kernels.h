@@ -1,6 +1,7 @@
 // What a compiled instruction set offers: plain functions over a range of rows, found through one table.
 #pragma once
 
+#include "blocks/jobs.h"
 #include "exact/jobs.h"
 #include "logits/jobs.h"
 #include "probs/jobs.h"
@@ -18,6 +19,7 @@ struct Kernels {
     LogitsKernels logits;
     ProbsKernels probs;
     ExactKernels exact;
+    BlockKernels blocks;
     LimitKernels limits;
 };
 

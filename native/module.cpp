@@ -16,6 +16,7 @@ NB_MODULE(_native, m) {
     bind_logits(kernels);
     bind_probs(kernels);
     bind_exact(kernels);
+    bind_blocks(kernels);
     bind_limits(kernels);
     m.def("available", &available);
     m.def("find", &find, nb::rv_policy::reference);

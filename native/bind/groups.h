@@ -9,6 +9,7 @@ namespace crossent {
 void bind_logits(nb::class_<Kernels>& kernels);
 void bind_probs(nb::class_<Kernels>& kernels);
 void bind_exact(nb::class_<Kernels>& kernels);
+void bind_blocks(nb::class_<Kernels>& kernels);
 void bind_limits(nb::class_<Kernels>& kernels);
 
 }  // namespace crossent

@@ -12,6 +12,7 @@ TargetKernel log_sum_kernel();  // of the same
 LogitsKernels logits_kernels();  // with these
 ProbsKernels probs_kernels();
 ExactKernels exact_kernels();
+BlockKernels block_kernels();
 
 }  // namespace CROSSENT_NAMESPACE
 }  // namespace crossent

@@ -8,7 +8,7 @@ namespace crossent {
 const Kernels& CROSSENT_TABLE() {
     using namespace CROSSENT_NAMESPACE;
     static const Kernels table = {
-        CROSSENT_NAME, logits_kernels(), probs_kernels(), exact_kernels(), {read_words, copy_words},
+        CROSSENT_NAME, logits_kernels(), probs_kernels(), exact_kernels(), block_kernels(), {read_words, copy_words},
     };
     return table;
 }
