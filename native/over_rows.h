@@ -10,11 +10,17 @@
 
 namespace crossent {
 
+// Work on the rows begin … end, whatever it is: what shares it out is compiled once.
+struct RowsWork {
+    void* what;
+    int64_t (*call)(void* what, int64_t begin, int64_t end);
+    int64_t operator()(int64_t begin, int64_t end) const { return call(what, begin, end); }
+};
+
 // Calls work(begin, end) for blocks that cover 0 … rows, from up to `threads` threads. A block is a multiple of
 // 8 rows, so that what lies in the lanes of a vector does not depend on the number of threads. Returns the first
 // row that work gave back (it gives −1 for none), however the threads took turns.
-template <class Work>
-int64_t over_rows(int64_t rows, int64_t block, int threads, Work work) {
+inline int64_t share_rows(int64_t rows, int64_t block, int threads, RowsWork work) {
     const int64_t blocks = (rows + block - 1) / block;
     if (threads > blocks) threads = static_cast<int>(blocks);
     if (threads <= 1) return rows ? work(int64_t{0}, rows) : -1;
@@ -44,6 +50,12 @@ int64_t over_rows(int64_t rows, int64_t block, int threads, Work work) {
     for (std::thread& other : others) other.join();
     if (failure) std::rethrow_exception(failure);
     return found < rows ? found.load() : -1;
+}
+
+template <class Work>
+int64_t over_rows(int64_t rows, int64_t block, int threads, Work work) {
+    const auto call = [](void* what, int64_t begin, int64_t end) { return (*static_cast<Work*>(what))(begin, end); };
+    return share_rows(rows, block, threads, {&work, call});
 }
 
 }  // namespace crossent

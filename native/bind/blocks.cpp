@@ -1,8 +1,6 @@
 // The kernels of blocks of logits, bound: shapes are checked in Python, addresses are taken here, the lock is released.
 #include "bind/groups.h"
 
-#include <functional>
-
 #include "blocks/by_row.h"
 #include "over_rows.h"
 
@@ -21,7 +19,8 @@ Rows floats(const Matrix& z) {
     return rows;
 }
 
-void each_row(const Rows& z, int threads, const std::function<void(int64_t)>& work) {
+template <class Work>
+void each_row(const Rows& z, int threads, Work work) {
     const nb::gil_scoped_release unlocked;
     over_rows(z.rows, block_of(z), threads, [&](int64_t begin, int64_t end) {
         for (int64_t row = begin; row < end; ++row) work(row);
@@ -29,22 +28,22 @@ void each_row(const Rows& z, int threads, const std::function<void(int64_t)>& wo
     });
 }
 
-// numbers: top, others, own, weights, sum_z, sum_ez, best.
+// numbers: top, others, own, sum_z, sum_ez, best, weights.
 void block_statistics(const Kernels& kernels, Matrix z, Labels labels, nb::tuple numbers,
                       std::optional<OutOf<int64_t>> best_at, int64_t first, int threads) {
     const auto number = [&](size_t at) { return numbers_of(numbers, at); };
-    const BlockStatistics job{floats(z), first, labels.data(), number(3), number(0), number(1), number(2), number(4),
-                              number(5), number(6), best_at ? best_at->data() : nullptr};
+    const BlockStatistics job{floats(z), first, labels.data(), number(6), number(0), number(1), number(2), number(3),
+                              number(4), number(5), best_at ? best_at->data() : nullptr};
     each_row(job.z, threads, [&](int64_t row) { add_block(kernels.blocks, job, row); });
 }
 
-// numbers: lse, scale, entry, slope, shift.
+// numbers: lse, scale, entry, slope, shift; weights are one row.
 void block_gradient(const Kernels& kernels, Matrix z, Labels labels, nb::tuple numbers, OutMatrix out,
-                    std::optional<OutOf<float>> weights, double cap, int64_t first, int threads) {
+                    std::optional<Matrix> weights, double cap, int64_t first, int threads) {
     const auto number = [&](size_t at) { return numbers_of(numbers, at); };
     const Rows written = rows_of(out);
     const BlockGradient job{floats(z), first, labels.data(), number(0), number(1), number(2), number(3), number(4),
-                            weights ? weights->data() : nullptr, cap, out.data(), written.type, written.stride};
+                            weights ? static_cast<const float*>(floats(*weights).data) : nullptr, cap, out.data(), written.type, written.stride};
     each_row(job.z, threads, [&](int64_t row) { gradient_of_row(kernels.blocks, job, row); });
 }
 

@@ -68,7 +68,7 @@ def block_statistics(
             z, labels, top, others, own, first, weights, sum_z, sum_ez, best, best_at
         )
         return
-    given = (top, others, own, weights, sum_z, sum_ez, best)
+    given = (*numbers.values(), weights)
     native.block_statistics(z, labels, given, best_at, first, threads or threads_for(z))
 
 
@@ -123,7 +123,14 @@ def block_gradient(
         reference_blocks.block_gradient(z, labels, lse, scale, entry, given, first, slope, shift, v, cap)
         return
     native.block_gradient(
-        z, labels, (lse, scale, entry, slope, shift), given, v, cap, first, threads or threads_for(z)
+        z,
+        labels,
+        tuple(numbers.values()),
+        given,
+        None if v is None else v[None],
+        cap,
+        first,
+        threads or threads_for(z),
     )
 
 
