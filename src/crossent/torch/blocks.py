@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from crossent.kernels import blocks as kernels
 from crossent.torch.targets import Rows
 
 
@@ -42,7 +45,7 @@ class Statistics:
         return cls(
             full(-torch.inf),
             full(0.0),
-            full(-torch.inf),
+            full(torch.nan),
             full(0.0) if sum_z else None,
             full(0.0) if entropy else None,
             full(-torch.inf) if argmax else None,
@@ -83,6 +86,51 @@ def _cut(whole: Statistics | Slopes, rows: slice) -> dict[str, Any]:
 
 def add_statistics(s: Statistics, z: Tensor, first: int, rows: Rows, weight: Tensor | None) -> None:
     """Add the columns from `first` on, logits z (M, B), to the statistics of their rows."""
+    if _for_the_core(z):
+        _add_by_the_core(s, z, first, rows, weight)
+    else:
+        _add_by_formulas(s, z, first, rows, weight)
+    _add_targets(s, z, first, rows, weight)
+
+
+def _for_the_core(z: Tensor) -> bool:
+    return z.device.type == "cpu" and z.dtype == torch.float32
+
+
+def _add_by_the_core(s: Statistics, z: Tensor, first: int, rows: Rows, weight: Tensor | None) -> None:
+    kernels.block_statistics(
+        z.numpy(),
+        _labels(rows, z),
+        s.top.numpy(),
+        s.others.numpy(),
+        s.own.numpy(),
+        first=first,
+        weights=None if weight is None or s.sum_z is None else _doubles(weight),
+        sum_z=_numbers(s.sum_z),
+        sum_ez=_numbers(s.sum_ez),
+        best=_numbers(s.best),
+        best_at=None if s.best_at is None else s.best_at.numpy(),
+        threads=torch.get_num_threads(),
+    )
+
+
+def _labels(rows: Rows, z: Tensor) -> NDArray[np.int64]:
+    if rows.labels is None:
+        return np.full(len(z), -1)
+    found: NDArray[np.int64] = rows.labels.contiguous().numpy()
+    return found
+
+
+def _numbers(x: Tensor | None) -> NDArray[np.float64] | None:
+    return None if x is None else x.numpy()
+
+
+def _doubles(x: Tensor) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = x.detach().double().contiguous().numpy()
+    return found
+
+
+def _add_by_formulas(s: Statistics, z: Tensor, first: int, rows: Rows, weight: Tensor | None) -> None:
     columns = z.shape[1]
     if rows.labels is not None:
         here = (rows.labels >= first) & (rows.labels < first + columns)
@@ -101,6 +149,11 @@ def add_statistics(s: Statistics, z: Tensor, first: int, rows: Rows, weight: Ten
         more = best > s.best
         s.best_at.copy_(torch.where(more, at_ + first, s.best_at))
         s.best.copy_(torch.where(more, best.double(), s.best))
+
+
+def _add_targets(s: Statistics, z: Tensor, first: int, rows: Rows, weight: Tensor | None) -> None:
+    columns = z.shape[1]
+    v = None if weight is None else weight[first : first + columns].to(z.dtype)
     if s.dot is not None and rows.probs is not None:
         q = rows.probs[:, first : first + columns].to(z.dtype)
         mass = q if v is None else q * v
@@ -131,6 +184,34 @@ def gradient(
 
     cap : bound of logits that were capped softly, 0 for none: then the gradient is that by the logits before.
     """
+    if _for_the_core(z) and g.dot is None and g.at is None:
+        _write_by_the_core(g, z, first, rows, weight, cap, out)
+    else:
+        out.copy_(_by_formulas(g, z, first, rows, weight, cap))
+
+
+def _write_by_the_core(
+    g: Slopes, z: Tensor, first: int, rows: Rows, weight: Tensor | None, cap: float, out: Tensor
+) -> None:
+    # NumPy has no bfloat16: its bits
+    given = out.view(torch.uint16) if out.dtype == torch.bfloat16 else out
+    kernels.block_gradient(
+        z.numpy(),
+        _labels(rows, z),
+        g.lse.numpy(),
+        g.scale.numpy(),
+        g.entry.numpy(),
+        given.numpy(),
+        first=first,
+        slope=_numbers(g.slope),
+        shift=_numbers(g.shift),
+        weights=None if weight is None or g.shift is None else _doubles(weight),
+        cap=cap,
+        threads=torch.get_num_threads(),
+    )
+
+
+def _by_formulas(g: Slopes, z: Tensor, first: int, rows: Rows, weight: Tensor | None, cap: float) -> Tensor:
     columns = z.shape[1]
     apart = z - g.lse[:, None].to(z.dtype)
     slope = torch.exp(apart) * g.scale[:, None].to(z.dtype)
@@ -154,4 +235,4 @@ def gradient(
         slope.scatter_add_(
             1, torch.where(inside, rows.ids - first, 0), torch.where(inside, g.at, 0).to(z.dtype)
         )
-    out.copy_(slope * (1 - (z / cap).square()) if cap else slope)
+    return slope * (1 - (z / cap).square()) if cap else slope
