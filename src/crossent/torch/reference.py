@@ -49,9 +49,7 @@ def linear_logits(x: Tensor, weight: Tensor, bias: Tensor | None, options: Optio
 def row_values(z: Tensor, rows: Rows, weight: Tensor | None, options: Options) -> RowValues:
     """Of logits z (M, V), shaped already."""
     lse = torch.logsumexp(z, 1)
-    p = torch.exp(z - lse[:, None])
-    # 0·(−inf) is 0: a class of probability zero adds nothing
-    entropy = lse - torch.where(p > 0, p * z, 0).sum(1)
+    entropy = row_entropy(z, lse)
     weight = None if weight is None else weight.to(z.dtype)
     if rows.labels is None:
         loss, logprob = _soft(z, lse, rows, weight, options)
@@ -67,6 +65,12 @@ def row_values(z: Tensor, rows: Rows, weight: Tensor | None, options: Options) -
         torch.where(valid, entropy, 0),
         z.detach().argmax(1),
     )
+
+
+def row_entropy(z: Tensor, lse: Tensor) -> Tensor:
+    """(M,) −Σ p log p, where a class of probability zero adds nothing."""
+    p = torch.exp(z - lse[:, None])
+    return lse - torch.where(p > 0, p * z, 0).sum(1)
 
 
 def _labelled(
