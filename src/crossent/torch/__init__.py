@@ -6,20 +6,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crossent.torch.choice import explain
     from crossent.torch.linear import linear_cross_entropy
     from crossent.torch.options import CrossEntropyOutput
     from crossent.torch.penalty import gradient_penalty
+    from crossent.torch.plain import cross_entropy
     from crossent.torch.targets import TopK
 
 _HOMES = {
+    "crossent.torch.choice": ("explain",),
     "crossent.torch.linear": ("linear_cross_entropy",),
     "crossent.torch.options": ("CrossEntropyOutput",),
     "crossent.torch.penalty": ("gradient_penalty",),
+    "crossent.torch.plain": ("cross_entropy",),
     "crossent.torch.targets": ("TopK",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["CrossEntropyOutput", "TopK", "gradient_penalty", "linear_cross_entropy"]
+__all__ = [
+    "CrossEntropyOutput",
+    "TopK",
+    "cross_entropy",
+    "explain",
+    "gradient_penalty",
+    "linear_cross_entropy",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ from crossent.torch.targets import RowFactors, Rows
 from crossent.torch.visits import Visit, array, probabilities_times, room_like
 
 Arguments = tuple[Tensor, Tensor | None, Tensor | None, Tensor | None, Tensor, float, float]
+"""Of the operators, as `Visit` names them."""
 Gradients = tuple[Tensor | None, ...]
 
 
@@ -33,7 +34,7 @@ def summed(
 ) -> Tensor:
     """The loss: both parts of each row times their factors, added up.
 
-    `inplace` lets the logits be overwritten with their gradient, unless they are a leaf of the graph.
+    With `inplace` the logits may be overwritten with their gradient.
     """
     given = _arguments(z, rows, weight, factors.loss, options)
     squared = options.z_loss > 0.0
@@ -41,7 +42,7 @@ def summed(
     square = factors.square if together else None
     apart = squared and not together
     needed = given[0].requires_grad and torch.is_grad_enabled()
-    if inplace and needed and not (apart or z.is_leaf or torch.compiler.is_compiling()):
+    if inplace and needed and not apart:
         loss: Tensor = _Overwriting.apply(*given, square)  # type: ignore[no-untyped-call]
     else:
         loss = cross_entropy_sum(*given, square, needed)[0]
@@ -61,9 +62,7 @@ def lse(z: Tensor, rows: Rows, options: Options) -> Tensor:
     return torch.where(rows.valid, log_sum_exp(shaped), 0)
 
 
-def _arguments(
-    z: Tensor, rows: Rows, weight: Tensor | None, factor: Tensor, options: Options
-) -> Arguments:
+def _arguments(z: Tensor, rows: Rows, weight: Tensor | None, factor: Tensor, options: Options) -> Arguments:
     """Of the operators. The core divides by the temperature itself where that takes no copy of the logits."""
     divides = rows.labels is not None and options.label_smoothing == 0.0 and options.z_loss == 0.0
     if options.softcap is None and (options.temperature == 1.0 or divides):
@@ -127,8 +126,8 @@ def _keep_sum(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) 
 
 def _sum_backward(ctx: Any, up: Tensor | None, _: object) -> Gradients:
     """The gradient that the forward pass left, which is given away; asked for again, it is computed again."""
-    *tensors, square = ctx.saved_tensors
-    visit = Visit(*tensors, ctx.smoothing, ctx.temperature)
+    z, labels, probs, weight, factor, square = ctx.saved_tensors
+    visit = Visit(z, labels, probs, weight, factor, ctx.smoothing, ctx.temperature)
     if up is None:
         return (None,) * 9
     if torch.is_grad_enabled():
@@ -229,12 +228,12 @@ def _keep_rows(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _rows_backward(ctx: Any, up: Tensor) -> Gradients:
-    visit = Visit(*ctx.saved_tensors, ctx.smoothing, ctx.temperature)
+    z, labels, probs, weight, factor = ctx.saved_tensors
+    numbers = ctx.smoothing, ctx.temperature
     if torch.is_grad_enabled():
-        return _by_formulas(visit, None, up), *(None,) * 6
-    z, *others, factor = ctx.saved_tensors
+        return _by_formulas(Visit(z, labels, probs, weight, factor, *numbers), None, up), *(None,) * 6
     scale = torch.where(factor == 0, 0, factor * up)
-    return cross_entropy_gradient(z, *others, scale, ctx.smoothing, ctx.temperature), *(None,) * 6
+    return cross_entropy_gradient(z, labels, probs, weight, scale, *numbers), *(None,) * 6
 
 
 cross_entropy_rows.register_autograd(_rows_backward, setup_context=_keep_rows)
@@ -272,7 +271,8 @@ def _log_sum_exp_backward(ctx: Any, up: Tensor) -> Tensor:
     (z,) = ctx.saved_tensors
     if torch.is_grad_enabled():
         return (up[:, None] * torch.softmax(z.to(wide(z)), 1)).to(z.dtype)
-    return softmax_times(z, up)
+    gradient: Tensor = softmax_times(z, up)
+    return gradient
 
 
 log_sum_exp.register_autograd(_log_sum_exp_backward, setup_context=_keep_logits)

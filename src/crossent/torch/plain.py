@@ -13,7 +13,7 @@ from crossent.torch import core
 from crossent.torch.choice import choose
 from crossent.torch.options import IGNORED, CrossEntropyOutput, Options, check_outputs
 from crossent.torch.reference import per_row, row_entropy, row_values, shaped_logits, total, wide
-from crossent.torch.targets import RowFactors, Rows, Target, TopK, read_targets, row_factors
+from crossent.torch.targets import RowFactors, Rows, Target, read_targets, row_factors
 
 KERNELS = ("core", "triton")
 Found = dict[str, Tensor | None]
@@ -40,8 +40,8 @@ def cross_entropy(
     """−log softmax(input)[target], averaged over the rows: a drop-in for torch.nn.functional.cross_entropy.
 
     With ε = label_smoothing and class weights w a row's loss is (1 − ε) w_y L_y + (ε/C) Σ_k w_k L_k, where
-    L_k = lse(z) − z_k. The label's entry of the gradient is −Σ_{j≠y} p_j, never p_y − 1, so that a row that is
-    predicted with confidence keeps its gradient.
+    L_k = lse(z) − z_k. The label's entry of the gradient is −Σ_{j≠y} p_j, never p_y − 1: a confident row
+    keeps its gradient.
 
     Parameters
     ----------
@@ -92,10 +92,12 @@ def cross_entropy(
         temperature,
     )
     wanted = check_outputs(outputs)
+    inplace = inplace and _is_computed(input)
     z, target = _classes_last(input, target, weight)
     shape, classes = z.shape[:-1], z.shape[-1]
     rows = read_targets(target, shape, classes, options)
-    z = z.reshape(-1, classes)
+    if z.ndim != 2:
+        z = z.reshape(-1, classes)
     taken = choose(implementation, z.device, z.dtype, _unable(rows, weight, token_weight))
     # the core adds up in float64, and has room for factors of it
     dtype = torch.float64 if taken == "core" else wide(z)
@@ -141,6 +143,11 @@ def _classes_last(input: Tensor, target: Target, weight: Tensor | None) -> tuple
     if isinstance(target, Tensor) and target.is_floating_point() and target.shape == input.shape:
         target = target.movedim(1, -1)
     return input.movedim(1, -1), target
+
+
+def _is_computed(input: Tensor) -> bool:
+    """Whether the logits lie in no leaf of the graph, which is a parameter, and may not change unseen."""
+    return not torch.compiler.is_compiling() and not (input if input._base is None else input._base).is_leaf
 
 
 def _unable(rows: Rows, weight: Tensor | None, token_weight: Tensor | None) -> dict[str, str]:
@@ -210,7 +217,7 @@ def _result(loss: Tensor, found: Found, rows: Rows, wanted: Sequence[str]) -> Te
     if not wanted:
         return loss
     shaped: Found = {
-        name: None if t is None else t.reshape(*rows.shape, *t.shape[1:]) for name, t in found.items()
+        name: None if t is None else t.reshape((*rows.shape, *t.shape[1:])) for name, t in found.items()
     }
     argmax = shaped.get("argmax")
     if argmax is not None and rows.labels is not None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crossent import kernels
-from crossent.kernels.narrow import BFLOAT16, bits
+from crossent.kernels.narrow import BFLOAT16
 from crossent.torch.options import Options
 from crossent.torch.targets import Rows
 
@@ -55,11 +55,11 @@ class Visit:
 
     def losses_and_gradient(self, out: Tensor) -> Floats:
         """The same; their gradients by z, times the factors, go to `out`."""
-        z = in_rows(self.z)
+        z = array(self.z)
         options: dict[str, Any] = {
             "temperature": self.temperature,
             "scale": array(self.factor),
-            "out": in_rows(out),
+            "out": array(out),
         }
         if self.probs is not None:
             loss, _ = kernels.soft_loss_and_gradient_from_logits(array(self.probs), z, **options)
@@ -82,7 +82,7 @@ class Visit:
         lse = kernels.log_sum_exp(array(self.z))
         c = counted(2.0 * lse, s)
         loss, _ = kernels.loss_and_gradient_from_logits(
-            y, in_rows(self.z), scale=f + c, scale_losses=False, out=in_rows(out)
+            y, array(self.z), scale=f + c, scale_losses=False, out=array(out)
         )
         with np.errstate(all="ignore"):
             own = counted(np.expm1(-loss), f) + counted(np.exp(-loss), c)
@@ -92,15 +92,14 @@ class Visit:
     def _labels(self) -> NDArray[np.int64]:
         """Ignored rows, whose factor is 0, as class 0."""
         assert self.labels is not None
-        return np.maximum(array(self.labels), 0)
+        labels: NDArray[np.int64] = np.maximum(array(self.labels), 0)
+        return labels
 
 
 def probabilities_times(z: Tensor, factor: Tensor, out: Tensor) -> None:
     """softmax(z), each row times its factor: the gradient of log Σ exp(z)."""
     y, f = np.zeros(len(z), np.int64), array(factor).astype(np.float64)
-    loss, _ = kernels.loss_and_gradient_from_logits(
-        y, in_rows(z), scale=f, scale_losses=False, out=in_rows(out)
-    )
+    loss, _ = kernels.loss_and_gradient_from_logits(y, array(z), scale=f, scale_losses=False, out=array(out))
     with np.errstate(all="ignore"):
         put(out, y, counted(np.exp(-loss), f))
 
@@ -111,12 +110,6 @@ def array(t: Tensor) -> NDArray[Any]:
     if t.dtype == torch.bfloat16:
         return t.view(torch.int16).numpy().view(BFLOAT16)
     return t.numpy()
-
-
-def in_rows(t: Tensor) -> NDArray[Any]:
-    """The matrix as the core reads and writes gradients, bfloat16 as its bits; copied unless rows lie whole."""
-    x = array(t if t.stride(1) == 1 else t.contiguous())
-    return bits(x) if x.dtype == BFLOAT16 else x
 
 
 def room_like(z: Tensor) -> Tensor:
