@@ -2,6 +2,8 @@
 
 #if defined(CROSSENT_X86) && defined(_MSC_VER)
 #include <intrin.h>
+#elif defined(CROSSENT_BF16)
+#include <cpuid.h>
 #endif
 
 namespace crossent {
@@ -55,6 +57,14 @@ const std::vector<const Kernels*>& tables() {
     return found;
 }
 
+#if defined(CROSSENT_BF16)
+// Of a processor that has AVX-512, whose registers the system keeps.
+bool detect_bf16() {
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 5));
+}
+#endif
+
 }  // namespace
 
 std::vector<std::string> available() {
@@ -66,6 +76,15 @@ std::vector<std::string> available() {
 const Kernels* find(const std::string& name) {
     for (const Kernels* table : tables())
         if (name.empty() || name == table->name) return table;
+    return nullptr;
+}
+
+const ProductKernels* products_with(const Kernels& kernels) {
+#if defined(CROSSENT_BF16)
+    static const bool has = detect_bf16();
+    if (has && &kernels == &kernels_avx512()) return &kernels_avx512_bf16();
+#endif
+    static_cast<void>(kernels);
     return nullptr;
 }
 

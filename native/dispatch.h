@@ -14,4 +14,7 @@ std::vector<std::string> available();
 // The kernels of that set, or of the best one where `name` is empty; null where it is not available.
 const Kernels* find(const std::string& name);
 
+// The products that go with these kernels; null where the processor or the compiler has no instruction for them.
+const ProductKernels* products_with(const Kernels& kernels);
+
 }  // namespace crossent

@@ -5,6 +5,7 @@
 #include "exact/jobs.h"
 #include "logits/jobs.h"
 #include "probs/jobs.h"
+#include "products/jobs.h"
 
 namespace crossent {
 
@@ -27,6 +28,9 @@ const Kernels& kernels_baseline();
 #if defined(CROSSENT_X86)
 const Kernels& kernels_avx2();
 const Kernels& kernels_avx512();
+#endif
+#if defined(CROSSENT_BF16)
+const ProductKernels& kernels_avx512_bf16();
 #endif
 
 }  // namespace crossent

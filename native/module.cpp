@@ -17,6 +17,7 @@ NB_MODULE(_native, m) {
     bind_probs(kernels);
     bind_exact(kernels);
     bind_blocks(kernels);
+    bind_products(kernels);
     bind_limits(kernels);
     m.def("available", &available);
     m.def("find", &find, nb::rv_policy::reference);

@@ -10,6 +10,7 @@ void bind_logits(nb::class_<Kernels>& kernels);
 void bind_probs(nb::class_<Kernels>& kernels);
 void bind_exact(nb::class_<Kernels>& kernels);
 void bind_blocks(nb::class_<Kernels>& kernels);
+void bind_products(nb::class_<Kernels>& kernels);
 void bind_limits(nb::class_<Kernels>& kernels);
 
 }  // namespace crossent

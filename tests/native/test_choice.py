@@ -39,6 +39,9 @@ def test_the_processors_best_set_is_chosen() -> None:
         if {"avx512f", "avx512dq", "avx512bw", "avx512vl"} <= flags():
             expected.insert(0, "avx512")
     assert list(SETS) == expected
+    find = import_module("crossent.kernels._native").find
+    with_products = {name for name in SETS if find(name).has_product_of_bfloat16}
+    assert with_products == ({"avx512"} & set(SETS) if "avx512_bf16" in flags() else set())
 
 
 def in_a_new_process(code: str, **environment: str) -> subprocess.CompletedProcess[str]:

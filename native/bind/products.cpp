@@ -1,0 +1,53 @@
+// Products of matrices, bound: columns are shared among threads.
+#include "bind/groups.h"
+
+#include "dispatch.h"
+#include "over_rows.h"
+
+namespace crossent {
+namespace {
+
+// Columns that a thread takes at a time: the 256 that are packed at a time, or fewer so that there are some for all.
+int64_t columns_at_a_time(int64_t columns, int threads) {
+    const int64_t share = (columns / (2 * (threads < 1 ? 1 : threads)) + 31) / 32 * 32;
+    return share < 32 ? 32 : share > 256 ? 256 : share;
+}
+
+// Bias is a row, or absent.
+void product_of_bfloat16(const Kernels& kernels, const Matrix& x, const Matrix& w, const OutMatrix& out,
+                         const std::optional<Matrix>& bias, int threads) {
+    const ProductKernels* products = products_with(kernels);
+    if (!products) throw nb::type_error("these kernels have no product of bfloat16");
+    const Rows left = rows_of(x), right = rows_of(w), result = rows_of(out);
+    const Rows added = bias ? rows_of(*bias) : Rows{nullptr, Type::float32, 1, right.rows, 0};
+    if (left.type != Type::bfloat16 || right.type != Type::bfloat16 || result.type != Type::float32 || added.type != Type::float32)
+        throw nb::type_error("factors must be bfloat16, product and bias float32");
+    if (left.classes != right.classes || result.rows != left.rows || result.classes != right.rows || added.rows != 1 ||
+        added.classes != right.rows)
+        throw nb::value_error("x (N, D), w (V, D), out (N, V) and bias (1, V) must agree");
+    const ProductJob job{static_cast<const uint16_t*>(left.data),
+                         static_cast<const uint16_t*>(right.data),
+                         static_cast<const float*>(added.data),
+                         static_cast<float*>(out.data()),
+                         left.rows,
+                         right.rows,
+                         left.classes,
+                         left.stride,
+                         right.stride,
+                         result.stride};
+    const nb::gil_scoped_release unlocked;
+    over_rows(job.columns, columns_at_a_time(job.columns, threads), threads, [&](int64_t begin, int64_t end) {
+        products->of_bfloat16(job, begin, end);
+        return int64_t{-1};
+    });
+}
+
+}  // namespace
+
+void bind_products(nb::class_<Kernels>& kernels) {
+    kernels.def_prop_ro("has_product_of_bfloat16", [](const Kernels& k) { return products_with(k) != nullptr; })
+        .def("product_of_bfloat16", &product_of_bfloat16, nb::arg("x").noconvert(), nb::arg("w").noconvert(),
+             nb::arg("out").noconvert(), nb::arg("bias").noconvert().none(), nb::arg("threads"));
+}
+
+}  // namespace crossent

@@ -1,0 +1,160 @@
+// Products of bfloat16 matrices, accumulated in float32 by the instruction of AVX512-BF16.
+//
+// An entry of the result is one accumulator that takes the pairs of neighbours x[2k] w[2k] + x[2k+1] w[2k+1] in the order
+// of k, from zero. What it becomes depends on the two rows alone: not on how many rows and columns there are, where tiles
+// begin, or how many threads share them. The instruction (vdpbf16ps) rounds to nearest even after each product is added,
+// takes subnormal numbers for zeros and gives zeros for them; the product of two bfloat16 is exact. So the error is at
+// most depth · 2⁻²⁴ Σ |x w|, and depth · 2⁻¹²⁶.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "products/jobs.h"
+#include "simd/buffer.h"
+#include "simd/inlining.h"
+
+namespace crossent {
+namespace CROSSENT_NAMESPACE {
+
+constexpr int64_t LANES = 16;
+constexpr int64_t PANEL = 2 * LANES;  // columns of a tile
+constexpr int ROWS = 12;              // of a tile: 24 accumulators of the 32 registers
+constexpr int64_t DEPTH = 1024;       // of a block: 12 rows of x are 24 KiB, half of a first cache
+constexpr int64_t STEP = 2 * LANES;   // numbers of a row that are packed at a time
+constexpr int64_t COLUMNS = 256;      // of a block: with that depth 512 KiB of w, half of a second cache
+
+// Sixteen lanes of a panel, each a pair of neighbours of a row of w.
+struct alignas(64) Pairs {
+    uint32_t lane[LANES];
+};
+
+// Lanes become vectors: v[i][j] of 32 bits becomes v[j][i].
+CROSSENT_HOT void transpose(__m512i* v) {
+    __m512i t[16];
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4)
+        for (int j = 0; j < 2; ++j) {
+            v[i + 2 * j] = _mm512_unpacklo_epi64(t[i + j], t[i + j + 2]);
+            v[i + 2 * j + 1] = _mm512_unpackhi_epi64(t[i + j], t[i + j + 2]);
+        }
+    for (int j = 0; j < 4; ++j) {
+        // v[4 i + j] holds columns j, j + 4, j + 8 and j + 12 of rows 4 i … 4 i + 3
+        const __m512i a = _mm512_shuffle_i32x4(v[j], v[4 + j], 0x88), b = _mm512_shuffle_i32x4(v[8 + j], v[12 + j], 0x88);
+        const __m512i c = _mm512_shuffle_i32x4(v[j], v[4 + j], 0xdd), d = _mm512_shuffle_i32x4(v[8 + j], v[12 + j], 0xdd);
+        t[j] = _mm512_shuffle_i32x4(a, b, 0x88);
+        t[j + 4] = _mm512_shuffle_i32x4(c, d, 0x88);
+        t[j + 8] = _mm512_shuffle_i32x4(a, b, 0xdd);
+        t[j + 12] = _mm512_shuffle_i32x4(c, d, 0xdd);
+    }
+    for (int i = 0; i < 16; ++i) v[i] = t[i];
+}
+
+// Rows of w, 16 of them or those there are, as lanes: to[k] has their pairs at k, k even, up to a multiple of 32. What is
+// not there is zero.
+CROSSENT_APART inline void pack(const uint16_t* w, int64_t stride, int64_t rows, int64_t depth, Pairs* to) {
+    for (int64_t k = 0; k < depth; k += STEP) {
+        const __mmask32 there = depth - k < STEP ? (1u << (depth - k)) - 1u : ~0u;
+        __m512i v[LANES];
+#pragma GCC unroll 1
+        for (int64_t i = 0; i < LANES; ++i) {
+            const bool is_row = i < rows;
+            v[i] = _mm512_maskz_loadu_epi16(is_row ? there : 0u, w + (is_row ? i * stride : 0) + k);
+        }
+        transpose(v);
+#pragma GCC unroll 1
+        for (int64_t i = 0; i < LANES; ++i) _mm512_store_si512(to + k + 2 * i, v[i]);
+    }
+}
+
+// Part of the result: a few rows by the columns of a panel, over part of the depth.
+struct Tile {
+    const uint16_t* x;
+    const Pairs* panel;
+    const float* bias;
+    float* out;
+    int64_t x_stride, out_stride, depth;
+    __mmask16 there[2];  // columns
+    __mmask16 more[2];   // of them those that have a sum of what came before: none at first, then all
+    __mmask16 last[2];   // of them those that the bias is added to: none until the end, then all that have one
+};
+
+// R rows over an even depth, or over a depth of ONE.
+template <int R, bool ONE = false>
+CROSSENT_APART void tile(const Tile& t) {
+    __m512 sum[R][2];
+#pragma GCC unroll 1
+    for (int r = 0; r < R; ++r) {
+        sum[r][0] = _mm512_maskz_loadu_ps(t.more[0], t.out + r * t.out_stride);
+        sum[r][1] = _mm512_maskz_loadu_ps(t.more[1], t.out + r * t.out_stride + LANES);
+    }
+    for (int64_t k = 0; k < t.depth; k += 2) {
+        const __m512bh first = (__m512bh)_mm512_load_si512(t.panel + k), second = (__m512bh)_mm512_load_si512(t.panel + k + 1);
+        for (int r = 0; r < R; ++r) {
+            int32_t pair = 0;
+            std::memcpy(&pair, t.x + r * t.x_stride + k, ONE ? sizeof(uint16_t) : sizeof pair);
+            const __m512bh both = (__m512bh)_mm512_set1_epi32(pair);
+            sum[r][0] = _mm512_dpbf16_ps(sum[r][0], both, first);
+            sum[r][1] = _mm512_dpbf16_ps(sum[r][1], both, second);
+        }
+    }
+    const __m512 first = _mm512_maskz_loadu_ps(t.last[0], t.bias), second = _mm512_maskz_loadu_ps(t.last[1], t.bias + LANES);
+#pragma GCC unroll 1
+    for (int r = 0; r < R; ++r) {
+        _mm512_mask_storeu_ps(t.out + r * t.out_stride, t.there[0], _mm512_add_ps(sum[r][0], first));
+        _mm512_mask_storeu_ps(t.out + r * t.out_stride + LANES, t.there[1], _mm512_add_ps(sum[r][1], second));
+    }
+}
+
+inline __mmask16 lanes_there(int64_t count) {
+    return static_cast<__mmask16>(count >= LANES ? 0xffff : count <= 0 ? 0 : (1 << count) - 1);
+}
+
+// All rows of the result, by the columns begin … end and the depth from … to, which is even or one.
+CROSSENT_RARE inline void block(const ProductJob& job, Pairs* packed, int64_t begin, int64_t end, int64_t from, int64_t to) {
+    const int64_t depth = to - from, panel = (depth + STEP - 1) / STEP * STEP;
+    for (int64_t c = begin; c < end; c += PANEL)
+        for (int64_t h = 0; h < 2; ++h) {
+            const int64_t first = c + h * LANES < end ? c + h * LANES : end;
+            pack(job.w + first * job.w_stride + from, job.w_stride, end - first, depth, packed + (c - begin) / PANEL * panel + h);
+        }
+    const bool bias = job.bias && to == job.depth;
+    int64_t row = 0;
+    const auto rows = [&](void (*of_rows)(const Tile&), int64_t count) {
+        for (; row + count <= job.rows; row += count)
+            for (int64_t c = begin; c < end; c += PANEL) {
+                const __mmask16 there[2] = {lanes_there(end - c), lanes_there(end - c - LANES)}, none = 0;
+                float* out = job.out + row * job.out_stride + c;
+                of_rows({job.x + row * job.x_stride + from, packed + (c - begin) / PANEL * panel, bias ? job.bias + c : out, out,
+                         job.x_stride, job.out_stride, depth, {there[0], there[1]},
+                         {from ? there[0] : none, from ? there[1] : none}, {bias ? there[0] : none, bias ? there[1] : none}});
+            }
+    };
+    if (depth == 1) return rows(tile<1, true>, 1);
+    rows(tile<ROWS>, ROWS);
+    rows(tile<4>, 4);
+    rows(tile<1>, 1);
+}
+
+CROSSENT_RARE inline void product_of_bfloat16(const ProductJob& job, int64_t begin, int64_t end) {
+    const int64_t depth = job.depth < DEPTH ? job.depth : DEPTH;
+    const int64_t columns = end - begin < COLUMNS ? end - begin : COLUMNS;
+    const Buffer<Pairs> packed((columns + PANEL - 1) / PANEL * (depth + STEP));
+    for (int64_t c = begin; c < end; c += COLUMNS) {
+        const int64_t last = c + COLUMNS < end ? c + COLUMNS : end;
+        int64_t from = 0;
+        do {  // once at least: a sum of nothing is zero
+            int64_t to = from + DEPTH < job.depth ? from + DEPTH : job.depth;
+            if ((to - from) % 2 && to - from > 1) --to;
+            block(job, packed.at, c, last, from, to);
+            from = to;
+        } while (from < job.depth);
+    }
+}
+
+}  // namespace CROSSENT_NAMESPACE
+}  // namespace crossent

@@ -1,0 +1,24 @@
+// What the products of matrices are asked for.
+#pragma once
+
+#include <cstdint>
+
+namespace crossent {
+
+// out = x wᵀ + bias: (rows, columns) of float32 from (rows, depth) and (columns, depth) of bfloat16. The entries of a row
+// are neighbours everywhere; strides go from row to row, in entries.
+struct ProductJob {
+    const uint16_t* x;
+    const uint16_t* w;
+    const float* bias;  // (columns,) or null
+    float* out;
+    int64_t rows, columns, depth;
+    int64_t x_stride, w_stride, out_stride;
+};
+
+// Each function does the columns begin … end.
+struct ProductKernels {
+    void (*of_bfloat16)(const ProductJob&, int64_t begin, int64_t end);
+};
+
+}  // namespace crossent
