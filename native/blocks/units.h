@@ -12,22 +12,24 @@ static_assert(TOGETHER == 4 * WIDE);
 
 struct Total {
     D low = D::all(0.0), high = low;
-    // two roundings in float32, the rest in float64
-    void add(const F* x) {
-        const F four = (x[0] + x[1]) + (x[2] + x[3]);
-        low += four.low();
-        high += four.high();
+    void add(F x) {
+        low += x.low();
+        high += x.high();
     }
     double all() const { return sum(low + high); }
 };
 
 inline double largest_of(const float* z, int64_t count) {
-    F most[4];
-    for (F& m : most) m = F::all(-INFINITY);
-    for (int64_t i = 0; i < count; i += TOGETHER)
-        for (int a = 0; a < 4; ++a) most[a] = max(F::load(z + i + a * WIDE), most[a]);
-    const F all = max(max(most[0], most[1]), max(most[2], most[3]));
-    return largest(max(all.low(), all.high()));
+    // four at a time, as each waits for the one before
+    F a = F::all(-INFINITY), b = a, c = a, d = a;
+    for (int64_t i = 0; i < count; i += TOGETHER) {
+        a = max(F::load(z + i), a);
+        b = max(F::load(z + i + WIDE), b);
+        c = max(F::load(z + i + 2 * WIDE), c);
+        d = max(F::load(z + i + 3 * WIDE), d);
+    }
+    a = max(max(a, b), max(c, d));
+    return largest(max(a.low(), a.high()));
 }
 
 inline UnitSums unit_sums(const float* z, int64_t count, bool entropy) {
@@ -35,20 +37,20 @@ inline UnitSums unit_sums(const float* z, int64_t count, bool entropy) {
     if (u.top == INFINITY) return u;
     const bool empty = u.top == -INFINITY;
     const Exponentials exponentials(empty ? 0.0 : u.top);
-    const F top = F::all(static_cast<float>(u.top) - exponentials.base);
+    const F zero = F::all(0.0f), top = F::all(static_cast<float>(u.top) - exponentials.base);
     Total sum, product;
     for (int64_t i = 0; i < count; i += TOGETHER) {
-        F y[4], e[4];
-        for (int a = 0; a < 4; ++a) {
-            const F moved = exponentials.moved(F::load(z + i + a * WIDE));
-            y[a] = exponentials.bounded(moved);
+        // four are added in float32, the rest in float64
+        F four = zero, products = zero;
+        for (int64_t k = i; k < i + TOGETHER; k += WIDE) {
+            const F moved = exponentials.moved(F::load(z + k)), y = exponentials.bounded(moved);
             // the exponent that is added to a nan may make a number of it
-            e[a] = fma(y[a], F::all(0.0f), exponentials.term(y[a], moved));
+            const F e = fma(y, zero, exponentials.term(y, moved));
+            four = four + e;
+            if (entropy) products = fma(e, y - top, products);
         }
-        sum.add(e);
-        if (!entropy) continue;
-        for (int a = 0; a < 4; ++a) e[a] = e[a] * (y[a] - top);
-        product.add(e);
+        sum.add(four);
+        if (entropy) product.add(products);
     }
     const double factor = std::exp(exponentials.rest);
     u.sum = sum.all() * factor;
@@ -79,27 +81,21 @@ inline void row_terms(const RowTerms& row, const float* z, const float* weights,
     const F high = F::all(nearest), low = F::all(static_cast<float>(row.lse - static_cast<double>(nearest)));
     const F cap = F::all(bound), lowest = F::all(-bound), inverse = F::all(1.0f / (bound * bound));
     const bool capped = row.cap > 0.0, plain = row.slope == 0.0 && !capped && !weights;
-    for (int64_t i = 0; i < count; i += TOGETHER) {
-        F x[4], e[4];
-        for (int a = 0; a < 4; ++a) {
-            x[a] = F::load(z + i + a * WIDE);
-            const F y = exponentials.moved(x[a]);
-            e[a] = exponentials.term(exponentials.bounded(y), y);
-        }
+    for (int64_t i = 0; i < count; i += WIDE) {
+        const F x = F::load(z + i), moved = exponentials.moved(x);
+        const F e = exponentials.term(exponentials.bounded(moved), moved);
         if (plain) {
-            for (int a = 0; a < 4; ++a) fma(e[a], scale, shift).store(out + i + a * WIDE);
+            fma(e, scale, shift).store(out + i);
             continue;
         }
-        for (int a = 0; a < 4; ++a) {
-            // below −86 anything finite does, as e is 0
-            const F under = max(F::all(-100.0f), x[a] - high) - low;
-            F g = fma(e[a], fma(slope, under, scale), weights ? shift * F::load(weights + i + a * WIDE) : shift);
-            if (capped) {
-                x[a] = max(lowest, x[a]);
-                g = g * ((cap - x[a]) * (cap + x[a]) * inverse);
-            }
-            g.store(out + i + a * WIDE);
+        // below −86 anything finite does, as e is 0
+        const F under = max(F::all(-100.0f), x - high) - low;
+        F g = fma(e, fma(slope, under, scale), weights ? shift * F::load(weights + i) : shift);
+        if (capped) {
+            const F least = max(lowest, x);
+            g = g * ((cap - least) * (cap + least) * inverse);
         }
+        g.store(out + i);
     }
 }
 

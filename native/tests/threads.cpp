@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "blocks/by_row.h"
 #include "dispatch.h"
 #include "over_rows.h"
 
@@ -89,6 +90,40 @@ Result scored(const Kernels& kernels, const Case& c, int threads) {
     return result;
 }
 
+// Sums and gradients of blocks of the logits, as bind/blocks.cpp asks for them.
+Result in_blocks(const Kernels& kernels, const Case& c, int threads) {
+    Result result{std::vector<double>(c.rows), std::vector<float>(c.z.size())};
+    std::vector<double> top(c.rows, -INF), own(c.rows, NOT_A_NUMBER), ones(c.rows, 1.0);
+    std::vector<double>& others = result.loss;
+    for (int64_t first = 0; first < c.classes; first += 2 * UNIT) {
+        const int64_t classes = c.classes - first < 2 * UNIT ? c.classes - first : 2 * UNIT;
+        const Rows z{c.z.data() + first, Type::float32, c.rows, classes, c.classes};
+        BlockStatistics sums{};
+        sums.z = z;
+        sums.first = first;
+        sums.labels = c.labels.data();
+        sums.top = top.data();
+        sums.others = others.data();
+        sums.own = own.data();
+        BlockGradient slopes{};
+        slopes.z = z;
+        slopes.first = first;
+        slopes.labels = c.labels.data();
+        slopes.lse = slopes.scale = slopes.entry = ones.data();
+        slopes.out = result.gradient.data() + first;
+        slopes.type = Type::float32;
+        slopes.stride = c.classes;
+        over_rows(c.rows, 8, threads, [&](int64_t begin, int64_t end) {
+            for (int64_t row = begin; row < end; ++row) {
+                add_block(kernels.blocks, sums, row);
+                gradient_of_row(kernels.blocks, slopes, row);
+            }
+            return int64_t{-1};
+        });
+    }
+    return result;
+}
+
 using Run = Result (*)(const Kernels&, const Case&, int threads);
 
 // Calls side by side, each with four threads of its own, against one call with one.
@@ -121,8 +156,9 @@ int main() {
                 std::printf("%s, %lld classes: a loss is wrong\n", name.c_str(), static_cast<long long>(classes));
                 ++failures;
             }
-            for (const Run what : {run, scored}) {
-                const bool found = what(*find(name), wrong, 4).bad == 50;
+            for (const Run what : {run, scored, in_blocks}) {
+                // blocks know no bad labels
+                const bool found = what == in_blocks || what(*find(name), wrong, 4).bad == 50;
                 if (same_everywhere(what, *find(name), c) && found) continue;
                 std::printf("%s, %lld classes: results depend on threads\n", name.c_str(), static_cast<long long>(classes));
                 ++failures;
