@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from crossent.torch.choice import explain
     from crossent.torch.linear import linear_cross_entropy
     from crossent.torch.options import CrossEntropyOutput
+    from crossent.torch.parallel import vocab_parallel_cross_entropy, vocab_parallel_linear_cross_entropy
     from crossent.torch.penalty import gradient_penalty
     from crossent.torch.plain import cross_entropy
     from crossent.torch.targets import TopK
@@ -17,6 +18,7 @@ _HOMES = {
     "crossent.torch.choice": ("explain",),
     "crossent.torch.linear": ("linear_cross_entropy",),
     "crossent.torch.options": ("CrossEntropyOutput",),
+    "crossent.torch.parallel": ("vocab_parallel_cross_entropy", "vocab_parallel_linear_cross_entropy"),
     "crossent.torch.penalty": ("gradient_penalty",),
     "crossent.torch.plain": ("cross_entropy",),
     "crossent.torch.targets": ("TopK",),
@@ -30,6 +32,8 @@ __all__ = [
     "explain",
     "gradient_penalty",
     "linear_cross_entropy",
+    "vocab_parallel_cross_entropy",
+    "vocab_parallel_linear_cross_entropy",
 ]
 
 

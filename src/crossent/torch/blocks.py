@@ -19,10 +19,10 @@ class Statistics:
     """What is known of M rows of logits so far, in float64.
 
     top, others : largest logit but the label's, and Σ exp(z_j − top) over all but the label. own : the
-        label's
-    logit. Where asked for, None otherwise: sum_z = Σ v_j z_j with class weights v; sum_ez = Σ exp(z_j − top)
-    (z_j − top) over all but the label; best, best_at : largest logit and its class. dot : Σ q_j v_j z_j of
-    targets q; at : (M, k) the logits of the classes of a teacher's top k.
+    label's logit. Where asked for, None otherwise: sum_z = Σ v_j z_j with class weights v; sum_ez =
+    Σ exp(z_j − top)(z_j − top) over all but the label; best, best_at : largest logit and its class. dot,
+    given : Σ q_j v_j z_j and Σ q_j v_j of targets q; at : (M, k) the logits of the classes of a teacher's
+    top k.
     """
 
     top: Tensor
@@ -33,6 +33,7 @@ class Statistics:
     best: Tensor | None = None
     best_at: Tensor | None = None
     dot: Tensor | None = None
+    given: Tensor | None = None
     at: Tensor | None = None
 
     @classmethod
@@ -42,6 +43,7 @@ class Statistics:
         def full(value: float, *shape: int) -> Tensor:
             return torch.full((count, *shape), value, dtype=torch.float64, device=device)
 
+        dense = rows.probs is not None and rows.ids is None
         return cls(
             full(-torch.inf),
             full(0.0),
@@ -50,7 +52,8 @@ class Statistics:
             full(0.0) if entropy else None,
             full(-torch.inf) if argmax else None,
             torch.full((count,), -1, device=device) if argmax else None,
-            full(0.0) if rows.probs is not None and rows.ids is None else None,
+            full(0.0) if dense else None,
+            full(0.0) if dense else None,
             full(0.0, rows.ids.shape[1]) if rows.ids is not None else None,
         )
 
@@ -154,10 +157,11 @@ def _add_by_formulas(s: Statistics, z: Tensor, first: int, rows: Rows, weight: T
 def _add_targets(s: Statistics, z: Tensor, first: int, rows: Rows, weight: Tensor | None) -> None:
     columns = z.shape[1]
     v = None if weight is None else weight[first : first + columns].to(z.dtype)
-    if s.dot is not None and rows.probs is not None:
+    if s.dot is not None and s.given is not None and rows.probs is not None:
         q = rows.probs[:, first : first + columns].to(z.dtype)
         mass = q if v is None else q * v
         s.dot += torch.where(mass == 0, 0, mass * z).sum(1, dtype=torch.float64)
+        s.given += mass.sum(1, dtype=torch.float64)
     if s.at is not None and rows.ids is not None:
         inside = (rows.ids >= first) & (rows.ids < first + columns)
         s.at.copy_(torch.where(inside, z.gather(1, torch.where(inside, rows.ids - first, 0)).double(), s.at))

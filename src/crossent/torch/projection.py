@@ -34,13 +34,17 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is wanted besides losses."""
+    """What is wanted besides losses.
+
+    partial : the gradient by x will be added to others, and stays in float32 or wider.
+    """
 
     entropy: bool = False
     argmax: bool = False
     input: bool = False
     weight: bool = False
     bias: bool = False
+    partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,16 @@ class Projection:
 
     def losses(self, asked: Asked) -> RowLosses:
         """Of all rows, by one pass."""
+        found = self.statistics(asked)
+        return row_losses(found, self.rows, self.class_weight, self.classes, self.options)
+
+    def statistics(self, asked: Asked) -> Statistics:
+        """Of all rows and the classes there are here."""
         found = self._statistics(len(self.x), self.rows, asked)
         for block in self._blocks():
             for part in self._parts():
                 self._add(found.part(part), part, block, self._logits(part, block))
-        return row_losses(found, self.rows, self.class_weight, self.classes, self.options)
+        return found
 
     def _statistics(self, count: int, rows: Rows, asked: Asked) -> Statistics:
         return Statistics.empty(
@@ -126,7 +135,10 @@ class Projection:
         self, up: Upstream, values: RowLosses, asked: Asked, into: Tensor | None = None
     ) -> Gradients:
         """Of rows whose losses are known, by a second pass."""
-        g = self._slopes(up, values, self.rows)
+        return self.gradients_by(self._slopes(up, values, self.rows), asked, into)
+
+    def gradients_by(self, g: Slopes, asked: Asked, into: Tensor | None = None) -> Gradients:
+        """The same, from what the gradients by the logits are made of."""
         sums = _Sums(self, asked, into)
         steps = self._parts() if self.at_once else iter([slice(0, len(self.x))])
         for rows in steps:
@@ -191,7 +203,8 @@ class _Sums:
         self.p = p
         several = not p.at_once
         once = (p.at_once and p.tiles.rows >= len(p.x)) or several
-        self.input = self._room(p.x, several) if asked.input else None
+        self.input = self._room(p.x, several or asked.partial) if asked.input else None
+        self.partial = asked.partial
         self.weight = into if into is not None else self._room(p.weight, not once) if asked.weight else None
         self.adds_weight = into is not None or not once
         if self.weight is not None and into is None and self.adds_weight:
@@ -226,7 +239,7 @@ class _Sums:
     def finish(self) -> Gradients:
         p = self.p
         return Gradients(
-            None if self.input is None else self.input.to(p.x.dtype),
+            self.input if self.input is None or self.partial else self.input.to(p.x.dtype),
             None if self.weight is None else self.weight.to(p.weight.dtype),
             None if self.bias is None or p.bias is None else self.bias.to(p.bias.dtype),
         )

@@ -70,23 +70,28 @@ def _loss(
     nll: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     eps, v = options.label_smoothing, None if weight is None else weight.double()
-    mass = masses(rows, weight, classes, options)
+    mass = masses(rows, weight, classes, options, s.given)
     if nll is not None and rows.labels is not None:
         loss = nll if v is None else v[rows.labels] * nll
     elif s.at is not None:
         q = _given(rows, v)
         loss = torch.where(q == 0, 0, q * (lse[:, None] - s.at)).sum(1)
     else:
-        assert s.dot is not None
-        loss = _given(rows, v).sum(1) * lse - s.dot
+        assert s.dot is not None and s.given is not None
+        loss = s.given * lse - s.dot
     if eps == 0.0 or s.sum_z is None:
         return loss, mass
     every = float(classes) if v is None else v.sum()
     return (1 - eps) * loss + eps / classes * (every * lse - s.sum_z), mass
 
 
-def masses(rows: Rows, weight: Tensor | None, classes: int, options: Options) -> Tensor:
-    """(M,) Σ_j of what the row's target, smoothed, gives each class, times the weight of the class."""
+def masses(
+    rows: Rows, weight: Tensor | None, classes: int, options: Options, given: Tensor | None = None
+) -> Tensor:
+    """(M,) Σ_j of what the row's target, smoothed, gives each class, times the weight of the class.
+
+    given : this sum before smoothing, of distributions, where it is known.
+    """
     eps, v = options.label_smoothing, None if weight is None else weight.double()
     if rows.labels is not None:
         mass = (
@@ -95,7 +100,7 @@ def masses(rows: Rows, weight: Tensor | None, classes: int, options: Options) ->
             else v[rows.labels]
         )
     else:
-        mass = _given(rows, v).sum(1)
+        mass = _given(rows, v).sum(1) if given is None else given
     return (
         mass if eps == 0.0 else (1 - eps) * mass + eps / classes * (float(classes) if v is None else v.sum())
     )
