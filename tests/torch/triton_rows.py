@@ -90,7 +90,7 @@ def close(found: Tensor | None, wanted: Tensor, *, unit: float = 2.0**-24, of: i
 @pytest.mark.parametrize("name", ASKED)
 def test_every_option(form: str, name: str) -> None:
     options, weighted = ASKED[name]
-    z, y, factors = batch(7, 173)
+    z, y, factors = batch(4, 173)
     v = weights(173, weighted)
     found = kernels.loss_rows(z, y, options, weight=v, factors=factors, entropy=True, argmax=True)
     exact, values = truth(z, y, v, options)
@@ -105,7 +105,7 @@ def test_every_option(form: str, name: str) -> None:
 @pytest.mark.parametrize("dtype", EPS)
 @pytest.mark.parametrize("lead", [0.0, 25.0, 200.0, -60.0])
 def test_confident_rows_keep_their_digits(form: str, dtype: torch.dtype, lead: float) -> None:
-    z, y, (factor, square) = batch(6, 90, lead=lead, dtype=dtype)
+    z, y, (factor, square) = batch(4, 90, lead=lead, dtype=dtype)
     found = kernels.loss_rows(z, y, Options(), factors=(factor, square * 0))
     exact, values = truth(z, y, None, Options())
     close(found.loss, values.loss, of=64)
