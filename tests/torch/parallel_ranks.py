@@ -307,9 +307,20 @@ def extras(rank: Rank) -> dict[str, Any]:
     found["again"] = rank.run(CASES["linear-float32"])
     with torch.autocast("cpu", torch.bfloat16):
         found["autocast"] = rank.run(CASES["linear-float32"])
+    found["twice"] = _twice(rank, linear)
     found["partial"] = _partial(rank)
     found["refusals"] = refusals(rank)
     return found
+
+
+def _twice(rank: Rank, case: Case) -> Tensor:
+    """The gradient of the weight after two passes back through one graph."""
+    loss, leaves = rank.call(case)
+    loss.backward(retain_graph=True)
+    loss.backward()
+    grad = leaves["linear_weight"].grad
+    assert grad is not None
+    return grad
 
 
 def _partial(rank: Rank) -> bool:

@@ -117,6 +117,14 @@ def test_summands_of_the_input_gradient(found: Any, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", WORLDS)
+def test_a_graph_can_be_gone_through_twice(found: Any, size: int) -> None:
+    for rank in found[size]:
+        # the objective of the cases counts their one loss 0.5 · 1.4 times
+        once = rank["linear-smoothing"]["gradient by linear_weight"] / (0.5 * 1.4)
+        torch.testing.assert_close(rank["extras"]["twice"], 2 * once, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("size", WORLDS)
 def test_memory_budget_changes_no_loss(found: Any, size: int) -> None:
     for rank in found[size]:
         for key, value in rank["linear-smoothing"].items():

@@ -89,7 +89,7 @@ def linear_cross_entropy(
     )
     wanted = check_outputs(outputs)
     _check(input, linear_weight, linear_bias, weight, implementation)
-    tensors = _in_one_type(input, linear_weight, linear_bias)
+    tensors = in_one_type(input, linear_weight, linear_bias)
     with torch.autocast(input.device.type, enabled=False):
         shape = input.shape[:-1]
         rows = read_targets(target, shape, linear_weight.shape[0], options)
@@ -104,7 +104,7 @@ def linear_cross_entropy(
             values = call.rows_of(wanted)
         else:
             return call.loss(factors)
-        return _result(values, factors, rows, options, wanted)
+        return result(values, factors, rows, options, wanted)
 
 
 class _Call:
@@ -202,9 +202,10 @@ class _Accumulating(torch.autograd.Function):
         return x, None, bias, None, None, None
 
 
-def _result(
+def result(
     values: reference.RowValues, factors: RowFactors, rows: Rows, options: Options, wanted: Sequence[str]
 ) -> Tensor | CrossEntropyOutput:
+    """What the caller gets, from what is known of each row."""
     dtype = factors.loss.dtype
     each = reference.per_row(values, factors).to(dtype).reshape(rows.shape)
     loss = each if options.reduction == "none" else reference.total(values, factors).to(dtype)
@@ -220,7 +221,7 @@ def _result(
     return CrossEntropyOutput(loss, **{name: found.get(name) for name in wanted})
 
 
-def _in_one_type(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+def in_one_type(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """As autocast would have it where it is on; else as they are."""
     device = x.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributed import ProcessGroup
 
 from crossent.errors import DataError, UsageError
-from crossent.torch.linear import _in_one_type, _result
+from crossent.torch.linear import in_one_type, result
 from crossent.torch.options import IGNORED, CrossEntropyOutput, Options, check_outputs
 from crossent.torch.parallel.passes import LinearPass, LogitsPass, row_values
 from crossent.torch.parallel.placements import local, local_target, sharded
@@ -81,7 +81,7 @@ def vocab_parallel_cross_entropy(
         shard = find_shard(z.shape[-1], place.group, place.first, place.classes, z.device)
         call = _Call(shard, tuple(z.shape[:-1]), target, weight, token_weight, options, wanted)
         found = row_values(LogitsPass(*call.arguments()), by_rows(z))
-        return _result(found, call.factors(wide(z)), call.rows, options, wanted)
+        return result(found, call.factors(wide(z)), call.rows, options, wanted)
 
 
 def vocab_parallel_linear_cross_entropy(
@@ -141,13 +141,13 @@ def vocab_parallel_linear_cross_entropy(
     bias = local(linear_bias, "linear_bias", 0)
     assert x is not None
     _check(x, w, bias)
-    x, w, bias = _in_one_type(x, w, bias)
+    x, w, bias = in_one_type(x, w, bias)
     with torch.autocast(x.device.type, enabled=False):
         shard = find_shard(len(w), place.group, place.first, place.classes, w.device)
         call = _Call(shard, tuple(x.shape[:-1]), target, weight, token_weight, options, wanted)
         work = LinearPass(*call.arguments(), memory_budget, reduce_input_gradient)
         found = row_values(work, by_rows(x), w, bias)
-        return _result(found, call.factors(wide(x)), call.rows, options, wanted)
+        return result(found, call.factors(wide(x)), call.rows, options, wanted)
 
 
 class _Call:
