@@ -1,16 +1,19 @@
 // Products of matrices, bound: columns are shared among threads.
 #include "bind/groups.h"
 
+#include <atomic>
+#include <memory>
+
 #include "dispatch.h"
 #include "over_rows.h"
 
 namespace crossent {
 namespace {
 
-// Columns that a thread takes at a time: the 256 that are packed at a time, or fewer so that there are some for all.
+// Columns that a thread takes at a time: fewer than it could where there are few, so that there are some for all.
 int64_t columns_at_a_time(int64_t columns, int threads) {
-    const int64_t share = (columns / (2 * (threads < 1 ? 1 : threads)) + 31) / 32 * 32;
-    return share < 32 ? 32 : share > 256 ? 256 : share;
+    const int64_t share = (columns / (2 * threads) + 31) / 32 * 32;
+    return share < 32 ? 32 : share > PRODUCT_COLUMNS ? PRODUCT_COLUMNS : share;
 }
 
 // Bias is a row, or absent.
@@ -36,8 +39,14 @@ void product_of_bfloat16(const Kernels& kernels, const Matrix& x, const Matrix& 
                          right.stride,
                          result.stride};
     const nb::gil_scoped_release unlocked;
-    over_rows(job.columns, columns_at_a_time(job.columns, threads), threads, [&](int64_t begin, int64_t end) {
-        products->of_bfloat16(job, begin, end);
+    if (threads < 1) threads = 1;
+    const int64_t step = columns_at_a_time(job.columns, threads);
+    std::atomic<int64_t> next{0};
+    // each thread has room that it keeps: half a megabyte is long in coming from the system
+    over_rows(threads, 1, threads, [&](int64_t, int64_t) {
+        const std::unique_ptr<Pairs[]> room(new Pairs[static_cast<size_t>(products->room(job))]);
+        for (int64_t begin = next.fetch_add(step); begin < job.columns; begin = next.fetch_add(step))
+            products->of_bfloat16(job, begin, begin + step < job.columns ? begin + step : job.columns, room.get());
         return int64_t{-1};
     });
 }

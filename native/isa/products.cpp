@@ -5,7 +5,7 @@
 namespace crossent {
 
 const ProductKernels& CROSSENT_TABLE() {
-    static const ProductKernels table = {CROSSENT_NAMESPACE::product_of_bfloat16};
+    static const ProductKernels table = {CROSSENT_NAMESPACE::product_room, CROSSENT_NAMESPACE::product_of_bfloat16};
     return table;
 }
 

@@ -12,7 +12,6 @@
 #include <cstring>
 
 #include "products/jobs.h"
-#include "simd/buffer.h"
 #include "simd/inlining.h"
 
 namespace crossent {
@@ -21,14 +20,9 @@ namespace CROSSENT_NAMESPACE {
 constexpr int64_t LANES = 16;
 constexpr int64_t PANEL = 2 * LANES;  // columns of a tile
 constexpr int ROWS = 12;              // of a tile: 24 accumulators of the 32 registers
-constexpr int64_t DEPTH = 1024;       // of a block: 12 rows of x are 24 KiB, half of a first cache
+constexpr int64_t DEPTH = 1024;       // of a block: 12 rows of x are 24 KiB, half of a first cache; 256 columns of w are 512 KiB
+                                      // half of a second one
 constexpr int64_t STEP = 2 * LANES;   // numbers of a row that are packed at a time
-constexpr int64_t COLUMNS = 256;      // of a block: with that depth 512 KiB of w, half of a second cache
-
-// Sixteen lanes of a panel, each a pair of neighbours of a row of w.
-struct alignas(64) Pairs {
-    uint32_t lane[LANES];
-};
 
 // Lanes become vectors: v[i][j] of 32 bits becomes v[j][i].
 CROSSENT_HOT void transpose(__m512i* v) {
@@ -60,13 +54,11 @@ CROSSENT_APART inline void pack(const uint16_t* w, int64_t stride, int64_t rows,
     for (int64_t k = 0; k < depth; k += STEP) {
         const __mmask32 there = depth - k < STEP ? (1u << (depth - k)) - 1u : ~0u;
         __m512i v[LANES];
-#pragma GCC unroll 1
         for (int64_t i = 0; i < LANES; ++i) {
             const bool is_row = i < rows;
             v[i] = _mm512_maskz_loadu_epi16(is_row ? there : 0u, w + (is_row ? i * stride : 0) + k);
         }
         transpose(v);
-#pragma GCC unroll 1
         for (int64_t i = 0; i < LANES; ++i) _mm512_store_si512(to + k + 2 * i, v[i]);
     }
 }
@@ -75,22 +67,24 @@ CROSSENT_APART inline void pack(const uint16_t* w, int64_t stride, int64_t rows,
 struct Tile {
     const uint16_t* x;
     const Pairs* panel;
-    const float* bias;
+    const float* bias;  // or null: added at the end
     float* out;
     int64_t x_stride, out_stride, depth;
     __mmask16 there[2];  // columns
-    __mmask16 more[2];   // of them those that have a sum of what came before: none at first, then all
-    __mmask16 last[2];   // of them those that the bias is added to: none until the end, then all that have one
+    bool more;           // they have the sum of what came before
 };
 
 // R rows over an even depth, or over a depth of ONE.
 template <int R, bool ONE = false>
 CROSSENT_APART void tile(const Tile& t) {
     __m512 sum[R][2];
-#pragma GCC unroll 1
     for (int r = 0; r < R; ++r) {
-        sum[r][0] = _mm512_maskz_loadu_ps(t.more[0], t.out + r * t.out_stride);
-        sum[r][1] = _mm512_maskz_loadu_ps(t.more[1], t.out + r * t.out_stride + LANES);
+        float* out = t.out + r * t.out_stride;
+        // what is written in the end comes from memory meanwhile
+        __builtin_prefetch(out, 1);
+        __builtin_prefetch(out + LANES, 1);
+        sum[r][0] = t.more ? _mm512_maskz_loadu_ps(t.there[0], out) : _mm512_setzero_ps();
+        sum[r][1] = t.more ? _mm512_maskz_loadu_ps(t.there[1], out + LANES) : _mm512_setzero_ps();
     }
     for (int64_t k = 0; k < t.depth; k += 2) {
         const __m512bh first = (__m512bh)_mm512_load_si512(t.panel + k), second = (__m512bh)_mm512_load_si512(t.panel + k + 1);
@@ -102,8 +96,8 @@ CROSSENT_APART void tile(const Tile& t) {
             sum[r][1] = _mm512_dpbf16_ps(sum[r][1], both, second);
         }
     }
-    const __m512 first = _mm512_maskz_loadu_ps(t.last[0], t.bias), second = _mm512_maskz_loadu_ps(t.last[1], t.bias + LANES);
-#pragma GCC unroll 1
+    const __m512 first = t.bias ? _mm512_maskz_loadu_ps(t.there[0], t.bias) : _mm512_setzero_ps();
+    const __m512 second = t.bias ? _mm512_maskz_loadu_ps(t.there[1], t.bias + LANES) : _mm512_setzero_ps();
     for (int r = 0; r < R; ++r) {
         _mm512_mask_storeu_ps(t.out + r * t.out_stride, t.there[0], _mm512_add_ps(sum[r][0], first));
         _mm512_mask_storeu_ps(t.out + r * t.out_stride + LANES, t.there[1], _mm512_add_ps(sum[r][1], second));
@@ -126,13 +120,10 @@ CROSSENT_RARE inline void block(const ProductJob& job, Pairs* packed, int64_t be
     int64_t row = 0;
     const auto rows = [&](void (*of_rows)(const Tile&), int64_t count) {
         for (; row + count <= job.rows; row += count)
-            for (int64_t c = begin; c < end; c += PANEL) {
-                const __mmask16 there[2] = {lanes_there(end - c), lanes_there(end - c - LANES)}, none = 0;
-                float* out = job.out + row * job.out_stride + c;
-                of_rows({job.x + row * job.x_stride + from, packed + (c - begin) / PANEL * panel, bias ? job.bias + c : out, out,
-                         job.x_stride, job.out_stride, depth, {there[0], there[1]},
-                         {from ? there[0] : none, from ? there[1] : none}, {bias ? there[0] : none, bias ? there[1] : none}});
-            }
+            for (int64_t c = begin; c < end; c += PANEL)
+                of_rows({job.x + row * job.x_stride + from, packed + (c - begin) / PANEL * panel, bias ? job.bias + c : nullptr,
+                         job.out + row * job.out_stride + c, job.x_stride, job.out_stride, depth,
+                         {lanes_there(end - c), lanes_there(end - c - LANES)}, from > 0});
     };
     if (depth == 1) return rows(tile<1, true>, 1);
     rows(tile<ROWS>, ROWS);
@@ -140,20 +131,18 @@ CROSSENT_RARE inline void block(const ProductJob& job, Pairs* packed, int64_t be
     rows(tile<1>, 1);
 }
 
-CROSSENT_RARE inline void product_of_bfloat16(const ProductJob& job, int64_t begin, int64_t end) {
-    const int64_t depth = job.depth < DEPTH ? job.depth : DEPTH;
-    const int64_t columns = end - begin < COLUMNS ? end - begin : COLUMNS;
-    const Buffer<Pairs> packed((columns + PANEL - 1) / PANEL * (depth + STEP));
-    for (int64_t c = begin; c < end; c += COLUMNS) {
-        const int64_t last = c + COLUMNS < end ? c + COLUMNS : end;
-        int64_t from = 0;
-        do {  // once at least: a sum of nothing is zero
-            int64_t to = from + DEPTH < job.depth ? from + DEPTH : job.depth;
-            if ((to - from) % 2 && to - from > 1) --to;
-            block(job, packed.at, c, last, from, to);
-            from = to;
-        } while (from < job.depth);
-    }
+inline int64_t product_room(const ProductJob& job) {
+    return PRODUCT_COLUMNS / PANEL * ((job.depth < DEPTH ? job.depth : DEPTH) + STEP);
+}
+
+CROSSENT_RARE inline void product_of_bfloat16(const ProductJob& job, int64_t begin, int64_t end, Pairs* room) {
+    int64_t from = 0;
+    do {  // once at least: a sum of nothing is zero
+        int64_t to = from + DEPTH < job.depth ? from + DEPTH : job.depth;
+        if ((to - from) % 2 && to - from > 1) --to;
+        block(job, room, begin, end, from, to);
+        from = to;
+    } while (from < job.depth);
 }
 
 }  // namespace CROSSENT_NAMESPACE

@@ -16,9 +16,17 @@ struct ProductJob {
     int64_t x_stride, w_stride, out_stride;
 };
 
-// Each function does the columns begin … end.
+// Sixteen columns of w as the kernels keep them: of each a pair of neighbours.
+struct alignas(64) Pairs {
+    uint32_t lane[16];
+};
+
+constexpr int64_t PRODUCT_COLUMNS = 256;  // that a call does at most
+
+// Each function does the columns begin … end, and needs so much room for them.
 struct ProductKernels {
-    void (*of_bfloat16)(const ProductJob&, int64_t begin, int64_t end);
+    int64_t (*room)(const ProductJob&);
+    void (*of_bfloat16)(const ProductJob&, int64_t begin, int64_t end, Pairs* room);
 };
 
 }  // namespace crossent
