@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from crossent.kernels import products as core
 from crossent.torch.reference import wide
 
 
@@ -16,7 +19,18 @@ def logits_of(x: Tensor, weight: Tensor) -> Tensor:
     """
     if x.device.type == "cuda" and x.dtype in (torch.bfloat16, torch.float16):
         return torch.mm(x, weight.t(), out_dtype=torch.float32)
+    if x.device.type == "cpu" and x.dtype == torch.bfloat16 and core.available():
+        out = torch.empty(len(x), len(weight), dtype=torch.float32)
+        core.product(_bits(x), _bits(weight), out.numpy())
+        return out
     return linear(x.to(wide(x)), weight.to(wide(weight)))
+
+
+def _bits(x: Tensor) -> NDArray[np.uint16]:
+    """Of bfloat16 numbers, whose rows are made whole if they are not."""
+    rows = x if x.stride(-1) == 1 else x.contiguous()
+    found: NDArray[np.uint16] = rows.detach().view(torch.uint16).numpy()
+    return found
 
 
 def linear(x: Tensor, weight: Tensor) -> Tensor:
