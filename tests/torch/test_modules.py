@@ -82,33 +82,34 @@ def kinds() -> list[Any]:
 
 def made(name: str, kind: str, **options: Any) -> tuple[Any, Any, Any]:
     """The module with the parameters it needs, rows of predictions and targets."""
-    loss, y, prediction = prepared(trainable()[name], kind, rows=5, spread=1.0)
+    loss, y, prediction = prepared(trainable()[name], kind, rows=4, spread=1.0)
     given = {field.name: getattr(loss, field.name) for field in fields(loss)}
     module = getattr(ct, name)(**given, kind=kind, **options)
     return module, torch.tensor(prediction), torch.tensor(y)
 
 
-def probabilities_stay(kind: str, p: Any) -> Any:
+def rows_of_one_sum(kind: str, p: Any) -> Any:
     """From free numbers to rows that sum to one, so that differences stay in the domain."""
     return torch.softmax(p, -1) if kind == "probs" else torch.log_softmax(p, -1) if kind == "log_probs" else p
 
 
 @pytest.mark.parametrize(("name", "kind"), kinds())
 def test_values_and_derivatives_of_every_loss(name: str, kind: str) -> None:
-    weight = torch.tensor([1.0, 0.0, 2.0, 0.5, 1.0], dtype=torch.float64)
+    weight = torch.tensor([1.0, 0.0, 2.0, 0.5], dtype=torch.float64)
     for reduction in ("mean", "sum", "none"):
         module, prediction, y = made(name, kind, reduction=reduction)
         truth = torch.tensor(module.loss.value(y.numpy(), prediction.numpy(), kind)) * weight
         reduced = {"none": truth, "sum": truth.sum(), "mean": truth.sum() / weight.sum()}[reduction]
         assert torch.allclose(module(prediction, y, weight), reduced, rtol=1e-12)
-        free = prediction.log() if kind == "probs" and module.loss.target != "indicators" else prediction
-        free = free.clone().requires_grad_()
+    # the reductions are PyTorch's own arithmetic: one is differentiated
+    together = module.loss.target != "indicators"
+    free = prediction.log() if kind == "probs" and together else prediction
+    free = free.clone().requires_grad_()
 
-        def value(x: Any, module: Any = module, y: Any = y) -> Any:
-            together = module.loss.target != "indicators"
-            return module(probabilities_stay(kind, x) if together else x, y, weight)
+    def value(x: Any) -> Any:
+        return module(rows_of_one_sum(kind, x) if together else x, y, weight)
 
-        assert torch.autograd.gradcheck(value, free, eps=1e-6, atol=1e-6, rtol=1e-5)
+    assert torch.autograd.gradcheck(value, free, eps=1e-6, atol=1e-6, rtol=1e-5)
 
 
 def test_a_module_has_the_parameters_of_its_loss() -> None:
