@@ -1,4 +1,4 @@
-"""The kernels in Triton, in its interpreter, which has to be chosen before Triton is imported."""
+"""The kernels in Triton, run in its interpreter, which has to be chosen before the import, and compiled."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ def run(*files: str, **environment: str) -> None:
 
 def test_kernels_in_the_interpreter() -> None:
     run("triton_rows.py", "triton_linear.py", TRITON_INTERPRET="1")
+
+
+def test_kernels_compile_for_gpus(tmp_path: Path) -> None:
+    run("triton_compiled.py", TRITON_INTERPRET="0", TRITON_CACHE_DIR=str(tmp_path))
 
 
 @pytest.mark.parametrize(

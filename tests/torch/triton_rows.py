@@ -120,7 +120,7 @@ def test_confident_rows_keep_their_digits(form: str, dtype: torch.dtype, lead: f
 
 @both_forms
 @pytest.mark.parametrize("dtype", EPS)
-@pytest.mark.parametrize(("rows", "classes"), [(1, 1), (3, 2), (19, 5), (5, 64), (2, 129)])
+@pytest.mark.parametrize(("rows", "classes"), [(1, 1), (17, 5), (2, 129)])
 def test_ragged_shapes(form: str, dtype: torch.dtype, rows: int, classes: int) -> None:
     z, y, factors = batch(rows, classes, dtype=dtype)
     found = kernels.loss_rows(z, y, Options(), factors=factors)

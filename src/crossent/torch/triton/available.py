@@ -13,6 +13,9 @@ LEAST = (8, 0)
 TYPES = (torch.float32, torch.bfloat16, torch.float16)
 LINEAR_TYPES = (torch.float32, torch.bfloat16)
 
+LAUNCH = {"enable_fp_fusion": True}
+"""Goes with every start of a kernel: a·b + c by one rounding, whatever the default of a version of Triton."""
+
 
 def why_not(device: torch.device, dtype: torch.dtype, *, linear: bool = False) -> str | None:
     """Why `rows`, or `linear` where so, cannot take such tensors; None where they can."""

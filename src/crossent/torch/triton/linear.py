@@ -16,7 +16,7 @@ from torch import Tensor
 from crossent.errors import UsageError
 from crossent.torch.options import Options
 from crossent.torch.triton import linear_kernels as kernels
-from crossent.torch.triton.available import interpreted
+from crossent.torch.triton.available import LAUNCH, interpreted
 from crossent.torch.triton.rows import ClassWeights, loss_rows
 from crossent.torch.triton.sums import Sums, wide_product
 
@@ -41,9 +41,10 @@ class Blocking:
 
 # By major compute capability. Fixed, not tuned when run: tiles decide the order of sums, and two runs are to
 # give the same bits. The first is taken, the others are for a benchmark; none has been measured.
+# Compiled, none spills registers, nor does the last of each with softcap or smoothing.
 BLOCKINGS = {
-    9: (Blocking(128, 256, 64, 8, 8, 3), Blocking(128, 128, 64, 8, 4, 4), Blocking(256, 128, 64, 8, 8, 3)),
-    8: (Blocking(128, 128, 32, 8, 4, 4), Blocking(128, 256, 32, 8, 8, 3), Blocking(128, 128, 64, 8, 8, 3)),
+    9: (Blocking(128, 256, 64, 8, 8, 3), Blocking(256, 128, 64, 8, 8, 3), Blocking(128, 128, 64, 8, 8, 4)),
+    8: (Blocking(128, 256, 32, 8, 8, 3), Blocking(128, 128, 64, 8, 8, 3), Blocking(128, 128, 32, 8, 8, 4)),
 }
 SMALL = Blocking(32, 32, 32, 4, 4, 1)
 """For the interpreter."""
@@ -141,7 +142,7 @@ def linear_cross_entropy_tlo(
     if options.softcap is not None and options.label_smoothing > 0:
         method = "logits"
     v = ClassWeights.of(class_weight)
-    call = _Call(weight, bias, class_weight, v, options, blocking or _blocking(x.device))
+    call = _Call(weight, bias, class_weight, v, options, blocking or _blocking(x.device, options))
     labels = torch.where(target == ignored, -1, target.long())
     factor = row_weight.float()
     square = torch.zeros_like(factor) if square is None else square.float()
@@ -193,13 +194,14 @@ def _fused(call: _Call, chunk: _Chunk) -> _Rows:
         BIASED=call.bias is not None, **call.switches, DESCRIBED=described, WIDEN=wide,
         # float32 in three products of tensor cores: as precise as its own
         PRECISION="ieee" if wide else "tf32x3",
-        BM=b.rows, BN=b.classes, BK=b.columns, GROUP=b.group, num_warps=b.warps, num_stages=b.stages,
+        BM=b.rows, BN=b.classes, BK=b.columns, GROUP=b.group,
+        num_warps=b.warps, num_stages=b.stages, **LAUNCH,
     )  # fmt: skip
     kernels.finish[(triton.cdiv(rows, 32),)](
         sums, spread, own, slope, chunk.labels, chunk.factor, chunk.square, call.v.each, call.v.sum,
         found.e, found.loss, found.lse, found.scale, found.shift, found.redo,
         rows, classes, tiles, found.e.stride(0), call.options.label_smoothing, inverse,
-        **call.switches, ROWS=32, TILES=32,
+        **call.switches, ROWS=32, TILES=32, **LAUNCH,
     )  # fmt: skip
     return found
 
@@ -216,7 +218,7 @@ def _stream(call: _Call, chunk: _Chunk) -> _Rows:
         len(z), call.classes, z.stride(0), e.stride(0), call.options.label_smoothing, call.softcap,
         1.0 / call.options.temperature,
         BIASED=call.bias is not None, **call.switches,
-        BLOCK=min(4096, triton.next_power_of_2(call.classes)), num_warps=8,
+        BLOCK=min(4096, triton.next_power_of_2(call.classes)), num_warps=8, **LAUNCH,
     )  # fmt: skip
     return found
 
@@ -229,7 +231,7 @@ def _own_logits(call: _Call, chunk: _Chunk) -> tuple[Tensor, Tensor]:
         x, w, call.bias, chunk.labels, own, slope,
         len(x), call.classes, x.shape[1], x.stride(0), w.stride(0), call.softcap,
         1.0 / call.options.temperature,
-        BIASED=call.bias is not None, CAPPED=call.switches["CAPPED"], ROWS=4, BLOCK=512,
+        BIASED=call.bias is not None, CAPPED=call.switches["CAPPED"], ROWS=4, BLOCK=512, **LAUNCH,
     )  # fmt: skip
     return own, slope
 
@@ -259,11 +261,12 @@ def _room(x: Tensor, classes: int, e: Tensor | None = None) -> _Rows:
 # --- how the product is run
 
 
-def _blocking(device: torch.device) -> Blocking:
+def _blocking(device: torch.device, options: Options) -> Blocking:
     if interpreted() or device.type != "cuda":
         return SMALL
     major = torch.cuda.get_device_capability(device)[0]
-    return BLOCKINGS[min(max(major, 8), 9)][0]
+    heavy = options.softcap is not None or options.label_smoothing > 0
+    return BLOCKINGS[min(max(major, 8), 9)][-1 if heavy else 0]
 
 
 def _rows_at_once(x: Tensor, classes: int, method: str) -> int:

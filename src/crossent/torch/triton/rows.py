@@ -13,6 +13,7 @@ from crossent.errors import UsageError
 from crossent.torch.options import Options
 from crossent.torch.triton import rows_kernels as kernels
 from crossent.torch.triton import team
+from crossent.torch.triton.available import LAUNCH
 
 ONE_VISIT = 32768
 """Classes of the longest row that stays in the registers of one program; a quarter with `heavy` options.
@@ -127,14 +128,14 @@ def _start(arguments: tuple[Any, ...], switches: dict[str, bool], count: int, cl
     heavy = any(switches[name] for name in ("CAPPED", "SMOOTHED", "ENTROPY", "ARGMAX"))
     if classes > (ONE_VISIT // 4 if heavy else ONE_VISIT):
         block = WALK // 2 if heavy else WALK
-        kernels.walk[(count,)](*arguments, **switches, ROWS=1, BLOCK=block, num_warps=32)
+        kernels.walk[(count,)](*arguments, **switches, ROWS=1, BLOCK=block, num_warps=32, **LAUNCH)
         return
     block = max(16, triton.next_power_of_2(classes))
     # 512 logits a warp at least, so that rows of few classes share a program
     rows = max(1, min(triton.next_power_of_2(count), 512 // block))
     warps = block * rows // (512 if heavy or block < 8192 else 2048)
     kernels.one_visit[(triton.cdiv(count, rows),)](
-        *arguments, **switches, ROWS=rows, BLOCK=block, num_warps=max(1, min(16, warps))
+        *arguments, **switches, ROWS=rows, BLOCK=block, num_warps=max(1, min(16, warps)), **LAUNCH
     )
 
 
@@ -167,7 +168,7 @@ def late_gradient(
         classes, blocks, z.stride(0), gradient.stride(0), ignored,
         options.softcap or 1.0, 1.0 / options.temperature,
         CAPPED=options.softcap is not None, ENTROPY=slope is not None,
-        SMOOTHED=shift is not None, WEIGHTED=weight is not None, BLOCK=block, num_warps=8,
+        SMOOTHED=shift is not None, WEIGHTED=weight is not None, BLOCK=block, num_warps=8, **LAUNCH,
     )  # fmt: skip
     return gradient
 

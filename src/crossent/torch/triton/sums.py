@@ -7,6 +7,7 @@ import triton
 from torch import Tensor
 
 from crossent.torch.triton import linear_kernels as kernels
+from crossent.torch.triton.available import LAUNCH
 
 SLICE = 8192
 """Classes of the weight that are turned to float32 at a time."""
@@ -59,7 +60,7 @@ class Sums:
         if self.bias is not None:
             ones = torch.ones(len(x), dtype=torch.float32, device=x.device) if scale is None else scale
             kernels.weighted_columns[(triton.cdiv(e.shape[1], 128),)](
-                e, ones, self.bias, len(e), e.shape[1], e.stride(0), ROWS=32, BLOCK=128
+                e, ones, self.bias, len(e), e.shape[1], e.stride(0), ROWS=32, BLOCK=128, **LAUNCH
             )
         if shift is not None:
             part = torch.cat((shift @ x.float(), shift.sum()[None]))

@@ -12,6 +12,7 @@ import triton
 import triton.language as tl
 
 from crossent.torch.triton.arithmetic import finite, loss_of, shaped, slopes_of, smoothed, weights_of
+from crossent.torch.triton.available import LAUNCH
 
 SHARE = 16384
 """Logits that one program keeps in its registers; half, and twice the warps, with softcap or smoothing."""
@@ -30,7 +31,8 @@ def start(
     names = ("CAPPED", "SMOOTHED", "WEIGHTED", "GRADIENT")
     team[(count * members,)](
         *arguments, counters, sums, **{name: switches[name] for name in names},
-        MEMBERS=members, SLOTS=triton.next_power_of_2(members), BLOCK=block, num_warps=16 if heavy else 8,
+        MEMBERS=members, SLOTS=triton.next_power_of_2(members), BLOCK=block,
+        num_warps=16 if heavy else 8, **LAUNCH,
     )  # fmt: skip
 
 
