@@ -182,3 +182,36 @@ def test_one_process_without_a_group_is_one_shard() -> None:
     found = vocab_parallel_cross_entropy(z, labels, classes=2, weight=torch.tensor([1.0, 3.0]))
     expected = torch.nn.functional.cross_entropy(z[:, :2], labels, weight=torch.tensor([1.0, 3.0]))
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("linear", [False, True])
+def test_logits_that_are_not_finite(linear: bool, dtype: Any) -> None:
+    """−inf is a class of probability 0: of infinite loss where it is the label; nan is never lost."""
+    from crossent.torch import linear_cross_entropy, parallel
+
+    z = torch.randn(5, 6, dtype=dtype, generator=torch.Generator().manual_seed(3))
+    z[0, 3] = z[1, 1] = -math.inf
+    z[2, torch.arange(6) != 2] = -math.inf
+    z[3, 0], z[4, 0] = math.inf, math.nan
+    target = torch.arange(5)
+    options: dict[str, Any] = {"reduction": "none", "outputs": ("lse", "entropy")}
+    for row in range(5):
+        one, label = z[row : row + 1].clone().requires_grad_(), target[row : row + 1]
+        expected = torch.nn.functional.cross_entropy(one.detach(), label, reduction="none")
+        if linear:
+            # hidden states of 0, so that the bias is the logits
+            nothing = torch.zeros(1, 2, dtype=dtype)
+            found = linear_cross_entropy(
+                nothing, torch.zeros(6, 2, dtype=dtype), label, linear_bias=one[0], **options
+            )
+        else:
+            found = parallel.vocab_parallel_cross_entropy(one, label, **options)
+        torch.testing.assert_close(found.loss, expected, equal_nan=True)
+        if row < 3:
+            torch.testing.assert_close(found.lse, one.detach().logsumexp(1))
+            p = one.detach().softmax(1)
+            torch.testing.assert_close(found.entropy, torch.special.entr(p).sum(1), rtol=1e-5, atol=1e-6)
+            found.loss.sum().backward()
+            slope = p - torch.nn.functional.one_hot(label, 6)
+            torch.testing.assert_close(one.grad, slope, rtol=1e-5, atol=1e-6)

@@ -44,15 +44,16 @@ def row_losses(s: Statistics, rows: Rows, weight: Tensor | None, classes: int, o
     The loss of a label is log1p(Σ_{j≠y} exp(z_j − z_y)), so that confident rows keep their digits; the
     entropy is a sum of terms that are not negative.
     """
-    rest = torch.where(s.others > 0, torch.log(s.others) + s.top, -torch.inf)
+    # of sums that are nan the logarithm is nan too
+    rest = torch.where(s.others == 0, -torch.inf, torch.log(s.others) + s.top)
     nll, lse = None, rest
     if rows.labels is not None:
         nll = torch.nn.functional.softplus(rest - s.own, threshold=60.0)
-        lse = s.own + nll
+        lse = torch.where(s.own == -torch.inf, rest, s.own + nll)
     entropy = None
     if s.sum_ez is not None:
         share = torch.exp(s.top - lse)
-        entropy = share * torch.where(s.others > 0, s.others * (lse - s.top) - s.sum_ez, 0)
+        entropy = share * torch.where(s.others == 0, 0, s.others * (lse - s.top) - s.sum_ez)
         if nll is not None:
             entropy = entropy + torch.where(nll < torch.inf, torch.exp(-nll) * nll, 0)
     loss, mass = _loss(s, rows, weight, classes, options, lse, nll)
