@@ -20,9 +20,9 @@ namespace CROSSENT_NAMESPACE {
 constexpr int64_t LANES = 16;
 constexpr int64_t PANEL = 2 * LANES;  // columns of a tile
 constexpr int ROWS = 12;              // of a tile: 24 accumulators of the 32 registers
-constexpr int64_t DEPTH = 1024;       // of a block: 12 rows of x are 24 KiB, half of a first cache; 256 columns of w are 512 KiB
-                                      // half of a second one
 constexpr int64_t STEP = 2 * LANES;   // numbers of a row that are packed at a time
+// Of a block: 12 rows of x are 24 KiB, half of a first cache, and 256 columns of w 512 KiB, half of a second one.
+constexpr int64_t DEPTH = 1024;
 
 // Lanes become vectors: v[i][j] of 32 bits becomes v[j][i].
 CROSSENT_HOT void transpose(__m512i* v) {
