@@ -135,9 +135,9 @@ def write_json(name: str, results: object) -> Path:
     return path
 
 
-def write_section(name: str, text: str) -> None:
-    """Put text between the marks `name: begin` and `name: end` of docs/performance.md."""
+def write_section(name: str, text: str, page: Path = PAGE) -> None:
+    """Put text between the marks `name: begin` and `name: end` of a page of the documentation."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    before, rest = PAGE.read_text(encoding="utf-8").split(begin, 1)
+    before, rest = page.read_text(encoding="utf-8").split(begin, 1)
     _, after = rest.split(end, 1)
-    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

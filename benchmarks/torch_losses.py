@@ -273,7 +273,7 @@ def main() -> None:
         name = f"torch_losses_{options.device}"
         facts = {"torch": torch.__version__, "threads": options.threads}
         common.write_json(name, {"facts": facts, "cases": results, "errors": wrong})
-        common.write_section(name, text)
+        common.write_section(name, text, common.PAGE.with_name("training.md"))
 
 
 if __name__ == "__main__":
