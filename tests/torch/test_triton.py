@@ -31,7 +31,7 @@ def run(*files: str, **environment: str) -> None:
 
 
 def test_kernels_in_the_interpreter() -> None:
-    run("triton_rows.py", "triton_linear.py", TRITON_INTERPRET="1")
+    run("triton_rows.py", "triton_plain.py", "triton_linear.py", TRITON_INTERPRET="1")
 
 
 def test_kernels_compile_for_gpus(tmp_path: Path) -> None:

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 
 import torch
 
 from crossent.errors import UsageError
 from crossent.kernels.choice import choice as kernel_choice
+from crossent.torch.triton.available import TYPES, interpreted, why_not
 
 IMPLEMENTATIONS = ("triton", "core", "torch")
 """Best first: Triton kernels on CUDA devices, the compiled core in main memory, the formulas in PyTorch."""
-NO_TRITON = (
-    "needs the package triton, which is not installed"
-    if find_spec("triton") is None
-    else "is not part of this installation"
-    if find_spec("crossent.torch.triton") is None
-    else ""
-)
 NO_CORE = "" if kernel_choice().native is not None else f"is not there: {kernel_choice().reason}"
+INTERPRETED = interpreted()
 """Why not, found out once: a compiled graph cannot look."""
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
@@ -34,7 +28,9 @@ def choose(
     Errors: `UsageError` (bad-option, implementation-unavailable); one that is named is never replaced.
     """
     if name is None:
-        return next(i for i in IMPLEMENTATIONS if refusal(i, device, dtype, unable) is None)
+        # the interpreter is for tests, which name it
+        order = IMPLEMENTATIONS[1:] if INTERPRETED else IMPLEMENTATIONS
+        return next(i for i in order if refusal(i, device, dtype, unable) is None)
     if name not in IMPLEMENTATIONS:
         raise UsageError(
             "bad-option",
@@ -55,9 +51,11 @@ def refusal(
     """Why the implementation cannot, as the end of a sentence; None where it can."""
     if name == "torch":
         return None
+    if name == "triton":
+        return _triton(device, dtype) or (unable or {}).get(name)
     if dtype not in DTYPES:
         return f"has no kernels for {dtype}"
-    return (_triton if name == "triton" else _core)(device) or (unable or {}).get(name)
+    return _core(device) or (unable or {}).get(name)
 
 
 def _core(device: torch.device) -> str:
@@ -66,10 +64,13 @@ def _core(device: torch.device) -> str:
     return NO_CORE
 
 
-def _triton(device: torch.device) -> str:
-    if device.type != "cuda":
+def _triton(device: torch.device, dtype: torch.dtype) -> str:
+    if device.type != "cuda" and not INTERPRETED:
         return f"computes on CUDA devices, and these tensors are on {device.type}"
-    return NO_TRITON
+    if torch.compiler.is_compiling():
+        return "" if dtype in TYPES else f"has no kernels for {dtype}"
+    reason = why_not(device, dtype)
+    return "" if reason is None else f"cannot: {reason}"
 
 
 def explain(*, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> str:

@@ -136,10 +136,13 @@ def _sum_backward(ctx: Any, up: Tensor | None, _: object) -> Gradients:
     if gradient is None:
         gradient = room_like(visit.z)
         _summed(visit, square, gradient)
-    return _times(gradient, up, ours=True), *(None,) * 8
+    return times(gradient, up, ours=True), *(None,) * 8
 
 
-def _times(gradient: Tensor, up: Tensor, ours: bool) -> Tensor:
+def times(gradient: Tensor, up: Tensor, ours: bool) -> Tensor:
+    """A gradient times the number from above: itself where that is 1, in place where nobody else has it."""
+    if up.is_cuda and torch.cuda.is_current_stream_capturing():
+        return gradient * up
     if type(up) is not Tensor or torch.compiler.is_compiling():
         return gradient * up
     factor = float(up)
@@ -175,7 +178,7 @@ class _Overwriting(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, up: Tensor) -> Gradients:
-        return _times(ctx.saved_tensors[0].detach(), up, ours=False), *(None,) * 7
+        return times(ctx.saved_tensors[0].detach(), up, ours=False), *(None,) * 7
 
 
 # --- a number a row ---------------------------------------------------------------------------------------
@@ -246,10 +249,10 @@ def log_sum_exp(z: Tensor) -> Tensor:
 
 
 @torch.library.custom_op("crossent::softmax_times", mutates_args=(), device_types="cpu")
-def softmax_times(z: Tensor, factor: Tensor) -> Tensor:
+def softmaxtimes(z: Tensor, factor: Tensor) -> Tensor:
     """(M, C) softmax(z), each row times its factor."""
     out = room_like(z)
-    probabilities_times(z, factor, out)
+    probabilitiestimes(z, factor, out)
     return out
 
 
@@ -271,7 +274,7 @@ def _log_sum_exp_backward(ctx: Any, up: Tensor) -> Tensor:
     (z,) = ctx.saved_tensors
     if torch.is_grad_enabled():
         return (up[:, None] * torch.softmax(z.to(wide(z)), 1)).to(z.dtype)
-    gradient: Tensor = softmax_times(z, up)
+    gradient: Tensor = softmaxtimes(z, up)
     return gradient
 
 

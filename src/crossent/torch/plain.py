@@ -115,9 +115,9 @@ def _kernels(name: str) -> Any:
     """The module with `summed`, `each` and `lse`, as `core` describes them."""
     if name == "core":
         return core
-    from crossent.torch import triton
+    from crossent.torch import gpu
 
-    return triton
+    return gpu
 
 
 def _reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
@@ -159,7 +159,9 @@ def _unable(rows: Rows, weight: Tensor | None, token_weight: Tensor | None) -> d
         for name, t in (("target", rows.probs), ("weight", weight), ("token_weight", token_weight)):
             if t is not None and t.requires_grad:
                 reason = f"gives no gradient by {name}"
-    return {} if reason is None else dict.fromkeys(KERNELS, reason)
+    if reason is not None:
+        return dict.fromkeys(KERNELS, reason)
+    return {} if rows.labels is not None else {"triton": "takes class indices only"}
 
 
 def _by_formulas(
