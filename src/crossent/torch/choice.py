@@ -69,8 +69,10 @@ def _triton(device: torch.device, dtype: torch.dtype) -> str:
         return f"computes on CUDA devices, and these tensors are on {device.type}"
     if torch.compiler.is_compiling():
         return "" if dtype in TYPES else f"has no kernels for {dtype}"
+    if device.type == "cuda" and not torch.cuda.is_available():
+        return "finds no CUDA device"
     reason = why_not(device, dtype)
-    return "" if reason is None else f"cannot: {reason}"
+    return "" if reason is None else f"refuses: {reason}"
 
 
 def explain(*, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> str:

@@ -249,10 +249,10 @@ def log_sum_exp(z: Tensor) -> Tensor:
 
 
 @torch.library.custom_op("crossent::softmax_times", mutates_args=(), device_types="cpu")
-def softmaxtimes(z: Tensor, factor: Tensor) -> Tensor:
+def softmax_times(z: Tensor, factor: Tensor) -> Tensor:
     """(M, C) softmax(z), each row times its factor."""
     out = room_like(z)
-    probabilitiestimes(z, factor, out)
+    probabilities_times(z, factor, out)
     return out
 
 
@@ -274,7 +274,7 @@ def _log_sum_exp_backward(ctx: Any, up: Tensor) -> Tensor:
     (z,) = ctx.saved_tensors
     if torch.is_grad_enabled():
         return (up[:, None] * torch.softmax(z.to(wide(z)), 1)).to(z.dtype)
-    gradient: Tensor = softmaxtimes(z, up)
+    gradient: Tensor = softmax_times(z, up)
     return gradient
 
 

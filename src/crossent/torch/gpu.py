@@ -133,8 +133,8 @@ class _Overwriting(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, *others: Any) -> Tensor:
-        *tensors, smoothing, softcap, temperature = others
-        loss = _summed(z.detach(), *tensors, _options(smoothing, softcap, temperature), z.detach())
+        labels, weight, factor, square, *numbers = others
+        loss = _summed(z.detach(), labels, weight, factor, square, _options(*numbers), z.detach())
         # whoever needs the logits for a gradient of their own is told so by autograd
         torch.autograd.graph.increment_version(z)
         ctx.save_for_backward(z)
