@@ -339,6 +339,20 @@ def test_compiles_without_a_graph_break(options: dict[str, Any], implementation:
         assert torch.allclose(slopes(found, z), slopes(truth, z), rtol=1e-12)
 
 
+def test_transforms_of_torch_func_go_by_the_formulas() -> None:
+    z, y = normal(4, C), torch.tensor([0, 1, 2, 6])
+
+    def slope(f: Any) -> Any:
+        return torch.func.vmap(torch.func.grad(lambda x, label: f(x[None], label[None])))(z, y)
+
+    assert torch.allclose(slope(cross_entropy), slope(F.cross_entropy), rtol=1e-12)
+    mine, theirs = (
+        torch.func.jacrev(torch.func.grad(lambda x, f=f: f(x, y)))(z)
+        for f in (cross_entropy, F.cross_entropy)
+    )
+    assert torch.allclose(mine, theirs, rtol=1e-10, atol=1e-15)
+
+
 # --- nothing to average, and what is refused --------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from crossent.torch import core
 from crossent.torch.choice import choose
 from crossent.torch.options import IGNORED, CrossEntropyOutput, Options, check_outputs
 from crossent.torch.reference import per_row, row_entropy, row_values, shaped_logits, total, wide
-from crossent.torch.targets import RowFactors, Rows, Target, read_targets, row_factors
+from crossent.torch.targets import RowFactors, Rows, Target, is_transformed, read_targets, row_factors
 
 KERNELS = ("core", "triton")
 Found = dict[str, Tensor | None]
@@ -155,6 +155,8 @@ def _unable(rows: Rows, weight: Tensor | None, token_weight: Tensor | None) -> d
     reason = None
     if rows.ids is not None:
         reason = "takes no teacher's top k"
+    elif not torch.compiler.is_compiling() and is_transformed():
+        reason = "knows no transforms of torch.func"
     elif torch.is_grad_enabled():
         for name, t in (("target", rows.probs), ("weight", weight), ("token_weight", token_weight)):
             if t is not None and t.requires_grad:

@@ -85,17 +85,22 @@ def _read_top_k(target: TopK, shape: tuple[int, ...], options: Options) -> Rows:
     return Rows(shape, probs=probs.reshape(-1, k), ids=ids.reshape(-1, k).long())
 
 
+def is_transformed() -> bool:
+    """Whether this runs under vmap, grad or another transform of `torch.func`."""
+    return bool(torch._C._are_functorch_transforms_active())
+
+
 def _labels(target: Tensor, classes: int, ignore_index: int) -> Tensor:
     """(M,) int64 with −1 where ignored.
 
-    Inside a compiled graph values cannot be looked at: what computes the loss makes nan of a label that is
-    no class.
+    Inside a compiled graph and under `torch.func` values cannot be looked at: what computes the loss makes
+    nan of a label that is no class.
     """
     if target.dtype == torch.bool:
         raise DataError("label-type", "the target is of type bool", cure="give class indices: target.long()")
     labels = target.reshape(-1).long()
     ignored = labels == ignore_index
-    if not torch.compiler.is_compiling():
+    if not (torch.compiler.is_compiling() or is_transformed()):
         bad = ((labels < 0) | (labels >= classes)) & ~ignored
         if bad.device.type == "cpu" and bool(bad.any()):
             row = int(bad.nonzero()[0, 0])
@@ -129,10 +134,11 @@ def row_factors(
     square = t * options.z_loss
     if options.reduction != "mean":
         return RowFactors(t, square)
-    own = t
-    if rows.labels is not None and weight is not None:
-        own = t * weight.to(dtype)[rows.labels.clamp(min=0)]
-    return RowFactors(t * _inverse(own.sum()), square * _inverse(t.sum()))
+    share = _inverse(t.sum())
+    if rows.labels is None or weight is None:
+        return RowFactors(t * share, square * share)
+    own = t * weight.to(dtype)[rows.labels.clamp(min=0)]
+    return RowFactors(t * _inverse(own.sum()), square * share)
 
 
 def _inverse(x: Tensor) -> Tensor:
