@@ -104,5 +104,9 @@ def test_what_goes_with_the_product(on: bool) -> None:
     compiled(linear_kernels.own_logits, HOPPER, own | {"ROWS": 4, "BLOCK": 128})
 
 
+def test_times() -> None:
+    compiled(rows_kernels.times, HOPPER, {"BLOCK": 256}, gradient_ptr="*bf16", count="i32")
+
+
 def test_weighted_columns() -> None:
     compiled(linear_kernels.weighted_columns, HOPPER, {"ROWS": 32, "BLOCK": 128})

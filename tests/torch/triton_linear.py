@@ -103,7 +103,8 @@ def test_bfloat16_keeps_what_confident_rows_have_to_learn(method: str, lead: flo
     own = values.loss > 0
     assert ((found.losses - values.loss)[own] / values.loss[own]).abs().max() < 1e-5
     assert found.bias is None and found.input is not None and found.input.dtype == torch.bfloat16
-    # E, r·x and the result are each rounded to 8 bits; one row is nearly all of the gradient
+    # E, r·x and the result are each rounded to 8 bits (by the interpreter, E has its others cut off), and one
+    # row is nearly all of the gradient
     assert error(found.input, by[0]) < 4 * 2**-9 and error(found.weight, by[1]) < 4 * 2**-9
 
 

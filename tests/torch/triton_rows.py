@@ -222,3 +222,12 @@ def test_a_team_refuses_what_it_does_not_give() -> None:
     z, y, _ = batch(2, 4)
     with pytest.raises(UsageError, match="triton-team"):
         kernels.loss_rows(z, y, Options(), entropy=True, implementation="triton-team")
+
+
+@pytest.mark.parametrize("up", [1.0, -2.5])
+def test_times_a_number_on_the_device(up: float) -> None:
+    g = torch.randn(5, 41, generator=torch.Generator().manual_seed(0)).to(DEVICE, torch.bfloat16)
+    known = g.float() * up
+    found = kernels.times(g, torch.tensor(up, device=DEVICE))
+    # the interpreter cuts off the bits that a GPU rounds
+    assert torch.allclose(found.float(), known, rtol=2**-7 if up != 1 else 0)

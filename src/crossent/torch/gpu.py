@@ -122,7 +122,11 @@ def _sum_backward(ctx: Any, up: Tensor | None, _: object) -> Gradients:
     if gradient is None:
         gradient = torch.empty_like(z, memory_format=torch.contiguous_format)
         _summed(z, labels, weight, factor, square, ctx.options, gradient)
-    return times(gradient, up, ours=True), *(None,) * 8
+    if type(up) is not Tensor or torch.compiler.is_compiling():
+        return gradient * up, *(None,) * 8
+    from crossent.torch.triton import rows as kernels
+
+    return kernels.times(gradient, up), *(None,) * 8
 
 
 triton_sum.register_autograd(_sum_backward, setup_context=_keep_sum)

@@ -173,6 +173,15 @@ def late_gradient(
     return gradient
 
 
+def times(gradient: Tensor, up: Tensor) -> Tensor:
+    """A contiguous gradient times a number on the device, in its place; the host does not wait for it."""
+    count = gradient.numel()
+    if count:
+        block = min(4096, triton.next_power_of_2(count))
+        kernels.times[(triton.cdiv(count, block),)](gradient, up, count, BLOCK=block, **LAUNCH)
+    return gradient
+
+
 def _late_slopes(
     labels: Tensor, found: RowsFound, up: Derivatives, options: Options, v: ClassWeights, classes: int
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
