@@ -167,6 +167,13 @@ def test_ignored_rows(method: str) -> None:
     assert not any(t is None or bool(t.any()) for t in found)
 
 
+def test_no_rows() -> None:
+    x, w, b, y, f = batch(1, 3, 4)
+    found = linear.linear_cross_entropy_tlo(x[:0], w, b, y[:0], f[:0], options=Options())
+    assert found.input is not None and found.input.shape == (0, 3)
+    assert found.weight is not None and not found.weight.any()
+
+
 def test_names_its_methods() -> None:
     x, w, b, y, f = batch(2, 3, 4)
     with pytest.raises(UsageError, match="stream, fused, logits"):

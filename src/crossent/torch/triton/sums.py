@@ -33,8 +33,10 @@ class Sums:
         self.any = any(wanted)
         self.w, self.v, self.into = weight, v, into
         self.input = torch.zeros_like(x) if by_input else None
-        room = torch.zeros_like(weight, dtype=dtype) if into is None and by_weight else into
+        room = torch.empty_like(weight, dtype=dtype) if into is None and by_weight else into
         self.weight = room if by_weight else None
+        # nothing stands in it yet: the first chunk is written over, which saves a visit
+        self.fresh = into is None
         self.bias = x.new_zeros(len(weight), dtype=torch.float32) if by_bias else None
         # Σ shift·x and Σ shift: what label smoothing takes from every class
         self.shifted: Tensor | None = None
@@ -56,7 +58,9 @@ class Sums:
                 found -= shift[:, None] * self.blend()
             self.input[at] = found.to(x.dtype)
         if self.weight is not None:
-            add_product(self.weight, e.t(), x if scale is None else (x * scale[:, None]).to(x.dtype))
+            scaled = x if scale is None else (x * scale[:, None]).to(x.dtype)
+            add_product(self.weight, e.t(), scaled, 0 if self.fresh else 1)
+            self.fresh = False
         if self.bias is not None:
             ones = torch.ones(len(x), dtype=torch.float32, device=x.device) if scale is None else scale
             kernels.weighted_columns[(triton.cdiv(e.shape[1], 128),)](
@@ -80,6 +84,8 @@ class Sums:
 
     def finish(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """By input, weight (None where it went elsewhere) and bias; the last in float32."""
+        if self.weight is not None and self.fresh:
+            self.weight.zero_()
         if self.shifted is not None:
             v = torch.ones(len(self.w), device=self.w.device) if self.v is None else self.v
             if self.weight is not None:
@@ -104,10 +110,11 @@ def wide_product(a: Tensor, b: Tensor) -> Tensor:
     return a.float() @ b.float()
 
 
-def add_product(to: Tensor, a: Tensor, b: Tensor) -> None:
-    """to += a b, of the type of the operands or wider."""
+def add_product(to: Tensor, a: Tensor, b: Tensor, times: int) -> None:
+    """to = times·to + a b for 0 or 1 times, of the type of the operands or wider."""
     if to.dtype == a.dtype:
-        to.addmm_(a, b)
+        to.addmm_(a, b, beta=times)
         return
     for part in slices(len(a)):
-        to[part] += wide_product(a[part], b)
+        found = wide_product(a[part], b)
+        to[part] = to[part] + found if times else found
