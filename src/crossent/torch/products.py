@@ -19,11 +19,20 @@ def logits_of(x: Tensor, weight: Tensor) -> Tensor:
     """
     if x.device.type == "cuda" and x.dtype in (torch.bfloat16, torch.float16):
         return torch.mm(x, weight.t(), out_dtype=torch.float32)
-    if x.device.type == "cpu" and x.dtype == torch.bfloat16 and core.available():
+    if _by_the_core(x):
         out = torch.empty(len(x), len(weight), dtype=torch.float32)
         core.product(_bits(x), _bits(weight), out.numpy())
         return out
     return linear(x.to(wide(x)), weight.to(wide(weight)))
+
+
+def summand(x: Tensor, weight: Tensor) -> Tensor:
+    """(M, V) x Wᵀ as one of many to be added up: not rounded to bfloat16 where that costs nothing."""
+    return logits_of(x, weight) if _by_the_core(x) else linear(x, weight)
+
+
+def _by_the_core(x: Tensor) -> bool:
+    return x.device.type == "cpu" and x.dtype == torch.bfloat16 and core.available()
 
 
 def _bits(x: Tensor) -> NDArray[np.uint16]:

@@ -75,8 +75,7 @@ class Projection:
         """Whether a tile holds all classes."""
         return self.tiles.classes >= self.classes
 
-    # --- losses
-    # --------------------------------------------------------------------------------------------------
+    # --- losses --------------------------------------------------------------------------------------------
 
     def losses(self, asked: Asked) -> RowLosses:
         """Of all rows, by one pass."""
@@ -107,8 +106,7 @@ class Projection:
     def mass(self) -> Tensor:
         return masses(self.rows, self.class_weight, self.classes, self.options)
 
-    # --- gradients
-    # -----------------------------------------------------------------------------------------------
+    # --- gradients -----------------------------------------------------------------------------------------
 
     def losses_and_gradients(
         self, up: Upstream, asked: Asked, into: Tensor | None = None
@@ -118,18 +116,19 @@ class Projection:
             values = self.losses(asked)
             return values, self.gradients(with_square(up, values), values, asked, into)
         sums = _Sums(self, asked, into)
-        every = slice(0, self.classes)
-        found = []
-        for part in self._parts():
-            rows = some(self.rows, part)
-            s = self._statistics(part.stop - part.start, rows, asked)
-            z = self._logits(part, every)
-            self._add(s, part, every, z)
-            values = row_losses(s, rows, self.class_weight, self.classes, self.options)
-            found.append(values)
-            g = self._slopes(with_square(some_upstream(up, part), values), values, rows)
-            sums.add(part, every, self._tile_gradient(g, z, 0, rows))
+        found = [self._through(part, up, asked, sums) for part in self._parts()]
         return joined(found), sums.finish()
+
+    def _through(self, part: slice, up: Upstream, asked: Asked, sums: _Sums) -> RowLosses:
+        """Losses of some rows, and what they add to the gradients, from logits that are made once."""
+        rows, every = some(self.rows, part), slice(0, self.classes)
+        s = self._statistics(part.stop - part.start, rows, asked)
+        z = self._logits(part, every)
+        self._add(s, part, every, z)
+        values = row_losses(s, rows, self.class_weight, self.classes, self.options)
+        g = self._slopes(with_square(some_upstream(up, part), values), values, rows)
+        sums.add(part, every, self._in_place(g, z, 0, rows))
+        return values
 
     def gradients(
         self, up: Upstream, values: RowLosses, asked: Asked, into: Tensor | None = None
@@ -148,28 +147,29 @@ class Projection:
 
     def _tile(self, g: Slopes, rows: slice, block: slice) -> Tensor:
         """The gradient of some rows by the logits of a block, in the type that is multiplied with."""
-        out = torch.empty(
-            rows.stop - rows.start, block.stop - block.start, dtype=self.compute, device=self.x.device
-        )
+        count = rows.stop - rows.start
+        if count <= self.tiles.rows:
+            here = some(self.rows, rows)
+            return self._in_place(g.part(rows), self._logits(rows, block), block.start, here)
+        out = torch.empty(count, block.stop - block.start, dtype=self.compute, device=self.x.device)
         for part in self._parts(rows):
-            z = self._logits(part, block)
             to = out[part.start - rows.start : part.stop - rows.start]
-            gradient(
-                g.part(part), z, block.start, some(self.rows, part), self.class_weight, self.options.cap, to
-            )
+            self._write(g.part(part), self._logits(part, block), block.start, some(self.rows, part), to)
         return out
 
-    def _tile_gradient(self, g: Slopes, z: Tensor, first: int, rows: Rows) -> Tensor:
-        """The same from logits that stand, in their place where the type allows."""
+    def _in_place(self, g: Slopes, z: Tensor, first: int, rows: Rows) -> Tensor:
+        """The gradient where the logits stand, if the type allows."""
         out = z if z.dtype == self.compute else torch.empty_like(z, dtype=self.compute)
-        gradient(g, z, first, rows, self.class_weight, self.options.cap, out)
+        self._write(g, z, first, rows, out)
         return out
+
+    def _write(self, g: Slopes, z: Tensor, first: int, rows: Rows, out: Tensor) -> None:
+        gradient(g, z, first, rows, self.class_weight, self.options.cap, out)
 
     def _slopes(self, up: Upstream, values: RowLosses, rows: Rows) -> Slopes:
         return slopes(up, values, rows, self.class_weight, self.classes, self.options)
 
-    # --- tiles
-    # ---------------------------------------------------------------------------------------------------
+    # --- tiles ---------------------------------------------------------------------------------------------
 
     @property
     def compute(self) -> torch.dtype:
@@ -219,9 +219,11 @@ class _Sums:
     def add(self, rows: slice, block: slice, g: Tensor) -> None:
         x, w = self.p.x[rows], self.p.weight[block]
         if self.input is not None:
-            found = products.linear(g, w.to(g.dtype).t())
-            to = self.input[rows]
-            to.copy_(found) if self.p.at_once else to.add_(found)
+            to, other = self.input[rows], w.to(g.dtype).t()
+            if self.p.at_once:
+                to.copy_(products.linear(g, other))
+            else:
+                to.add_(products.summand(g, other))
         if self.weight is not None:
             self._add_weight(block, g, x.to(g.dtype))
         if self.bias is not None:
@@ -274,20 +276,20 @@ def joined(parts: list[RowLosses]) -> RowLosses:
 def tiles_for(rows: int, classes: int, dtype: torch.dtype, device: torch.device, budget: int | None) -> Tiles:
     """Rows × classes of a tile of at most `budget` bytes of logits.
 
-    float32: rows of all classes, 512 of them if nothing is said (256 MiB at most): fewer make slower
-    products. bfloat16 on the CPU: all rows of some classes (64 MiB) unless all rows of all classes fit, so
-    that the gradient of W is rounded once and never kept in float32.
+    float32: rows of all classes, 256 of them if nothing is said (128 MiB at most): fewer make slower
+    products. bfloat16: all rows of some classes (16 MiB) unless all rows of all classes fit, so that the
+    gradient of W is rounded once and never kept in float32.
     """
     size = 8 if dtype == torch.float64 else 4
     rows = max(rows, 1)
     if dtype == torch.bfloat16:
-        budget = budget or 64 << 20
+        budget = budget or 16 << 20
         # half of it for the gradient of all rows, half for logits in float32, of a part of them
         block = max(UNIT, budget // (4 * rows) // UNIT * UNIT)
         if block >= classes:
             return Tiles(rows, classes)
         return Tiles(max(16, min(rows, budget // (2 * size * block))), block)
-    budget = budget or min(256 << 20, 512 * size * classes)
+    budget = budget or min(128 << 20, 256 * size * classes)
     at_once = budget // (size * max(classes, 1))
     if at_once >= 16:
         return Tiles(min(rows, at_once), classes)
