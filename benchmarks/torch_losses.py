@@ -14,14 +14,15 @@ or so peaked that 1 − p is less than a bfloat16 holds.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
-import resource
 import statistics
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -170,12 +171,25 @@ def peak(case: Case, device: str, name: str) -> float:
         before = torch.cuda.memory_allocated()
         step(loss, given, target)
         return torch.cuda.max_memory_allocated() - before - gradients
-    small = [t[:16].detach().clone().requires_grad_() for t in given[:1]] + given[1:]
-    with torch.no_grad():
-        loss(*small, target[:16])  # libraries take their own memory first
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    few = [t[:16].detach().clone().requires_grad_() for t in given[:1]] + given[1:]
+    step(loss, few, target[:16])  # libraries take their own memory first
+    for t in given:
+        t.grad = None
+    gc.collect()
+    before = _reset_peak()
     step(loss, given, target)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 - gradients
+    return _kilobytes("VmHWM") * 1024 - before - gradients
+
+
+def _reset_peak() -> float:
+    """Bytes in use now, from which the system counts the peak again (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _kilobytes("VmRSS") * 1024
+
+
+def _kilobytes(name: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return float(next(line for line in lines if line.startswith(name)).split()[1])
 
 
 def peaks(case: Case, device: str, names: list[str]) -> dict[str, float]:

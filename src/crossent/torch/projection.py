@@ -232,8 +232,8 @@ class _Sums:
     def _add_weight(self, block: slice, g: Tensor, x: Tensor) -> None:
         assert self.weight is not None
         # some classes at a time, so that no second gradient of W stands beside the first
-        for start in range(0, g.shape[1], 4 * UNIT):
-            some = slice(start, min(start + 4 * UNIT, g.shape[1]))
+        for start in range(0, g.shape[1], 2 * UNIT):
+            some = slice(start, min(start + 2 * UNIT, g.shape[1]))
             found = products.linear(g[:, some].t(), x.t())
             to = self.weight[block.start + some.start : block.start + some.stop]
             to.add_(found) if self.adds_weight else to.copy_(found)
@@ -276,20 +276,20 @@ def joined(parts: list[RowLosses]) -> RowLosses:
 def tiles_for(rows: int, classes: int, dtype: torch.dtype, device: torch.device, budget: int | None) -> Tiles:
     """Rows × classes of a tile of at most `budget` bytes of logits.
 
-    float32: rows of all classes, 256 of them if nothing is said (128 MiB at most): fewer make slower
-    products. bfloat16: all rows of some classes (16 MiB) unless all rows of all classes fit, so that the
+    float32: rows of all classes, 192 of them if nothing is said (128 MiB at most): fewer make slower
+    products. bfloat16: all rows of some classes (32 MiB) unless all rows of all classes fit, so that the
     gradient of W is rounded once and never kept in float32.
     """
     size = 8 if dtype == torch.float64 else 4
     rows = max(rows, 1)
     if dtype == torch.bfloat16:
-        budget = budget or 16 << 20
+        budget = budget or 32 << 20
         # half of it for the gradient of all rows, half for logits in float32, of a part of them
         block = max(UNIT, budget // (4 * rows) // UNIT * UNIT)
         if block >= classes:
             return Tiles(rows, classes)
         return Tiles(max(16, min(rows, budget // (2 * size * block))), block)
-    budget = budget or min(128 << 20, 256 * size * classes)
+    budget = budget or min(128 << 20, 192 * size * classes)
     at_once = budget // (size * max(classes, 1))
     if at_once >= 16:
         return Tiles(min(rows, at_once), classes)
