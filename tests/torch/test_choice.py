@@ -18,7 +18,7 @@ def test_the_first_that_can_is_taken_and_each_other_says_why_not(monkeypatch: py
     cpu, single = torch.device("cpu"), torch.float32
     monkeypatch.setattr(choice, "NO_CORE", "")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(choice, "why_not", lambda device, dtype: None)
+    monkeypatch.setattr(choice, "why_not", lambda device, dtype, linear: None)
     assert choice.choose(None, cpu, single) == "core"
     assert choice.choose(None, torch.device("cuda"), single) == "triton"
     assert choice.choose(None, cpu, torch.int64) == "torch"

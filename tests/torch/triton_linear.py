@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from crossent.errors import UsageError
-from crossent.torch import reference
+from crossent.torch import linear_cross_entropy, reference
 from crossent.torch.options import Options
 from crossent.torch.targets import Rows
 from crossent.torch.triton import linear
@@ -172,6 +172,30 @@ def test_no_rows() -> None:
     found = linear.linear_cross_entropy_tlo(x[:0], w, b, y[:0], f[:0], options=Options())
     assert found.input is not None and found.input.shape == (0, 3)
     assert found.weight is not None and not found.weight.any()
+
+
+@pytest.mark.parametrize("into", [False, True])
+def test_is_what_the_public_function_takes_by_name(into: bool) -> None:
+    x, w, b, y, _ = batch(20, 16, 70)
+    given = [t.requires_grad_() for t in (x, w, b)]
+    options: dict[str, Any] = {"linear_bias": b, "ignore_index": -1, "z_loss": 0.01, "label_smoothing": 0.1}
+    expected = linear_cross_entropy(x, w, y, implementation="torch", **options)
+    slopes = torch.autograd.grad(expected, given)
+    if into:
+        options["accumulate_grad_into"] = torch.ones_like(w)
+    loss = linear_cross_entropy(x, w, y, implementation="triton", **options)
+    torch.testing.assert_close(loss, expected)
+    found = list(torch.autograd.grad(loss, given, allow_unused=True))
+    if into:
+        found[1] = options["accumulate_grad_into"] - 1
+    for mine, right in zip(found, slopes, strict=True):
+        torch.testing.assert_close(mine, right, rtol=1e-4, atol=1e-6)
+
+
+def test_the_public_function_says_what_it_refuses() -> None:
+    x, w, _, y, _ = batch(8, 16, 70)
+    with pytest.raises(UsageError, match="takes class indices"):
+        linear_cross_entropy(x, w, y, ignore_index=-1, reduction="none", implementation="triton")
 
 
 def test_names_its_methods() -> None:

@@ -11,11 +11,10 @@ from torch import Tensor
 from crossent.errors import DataError, UsageError
 from crossent.torch import linear_ops as ops
 from crossent.torch import reference
+from crossent.torch.choice import choose
 from crossent.torch.options import IGNORED, NOT_DIFFERENTIABLE, CrossEntropyOutput, Options, check_outputs
 from crossent.torch.projection import Gradients
 from crossent.torch.targets import RowFactors, Rows, Target, read_targets, row_factors
-
-IMPLEMENTATIONS = ("chunked", "torch")
 
 
 def linear_cross_entropy(
@@ -61,7 +60,8 @@ def linear_cross_entropy(
         linear_weight is added to it while the loss is computed, and none is returned by `backward`, which
         must then start from this loss with gradient 1. Saves a tensor of its size.
     memory_budget : bytes for logits at a time; fewer make more, slower products. Losses do not depend on it.
-    implementation : "chunked", "torch" (holds all logits; the formulas), or None for the best that can.
+    implementation : "triton", "chunked", "torch" (holds all logits; the formulas), or None for the best that
+        can; `explain(linear=True)` says why each other does not.
 
     Returns the loss in nats, float32 (float64 for float64). A batch whose rows are all ignored has loss 0 and
     gradient 0. Two runs give the same bits. Gradients of gradients go by the formulas and hold all logits.
@@ -88,7 +88,7 @@ def linear_cross_entropy(
         temperature,
     )
     wanted = check_outputs(outputs)
-    _check(input, linear_weight, linear_bias, weight, implementation)
+    _check(input, linear_weight, linear_bias, weight)
     tensors = in_one_type(input, linear_weight, linear_bias)
     with torch.autocast(input.device.type, enabled=False):
         shape = input.shape[:-1]
@@ -96,11 +96,15 @@ def linear_cross_entropy(
         factors = row_factors(rows, weight, token_weight, options, reference.wide(input))
         call = _Call(tensors, rows, weight, options, memory_budget or 0)
         late = options.reduction == "none" or any(name not in NOT_DIFFERENTIABLE for name in wanted)
+        late = late or bool(wanted) or _needs_gradient(*factors)
+        unable = _unable(rows, weight, late)
+        taken = choose(implementation, call.x.device, call.x.dtype, unable, linear=True)
+        call.triton = taken == "triton"
         if accumulate_grad_into is not None:
-            return call.accumulating(factors, accumulate_grad_into, late or bool(wanted))
-        if implementation == "torch" or call.needs_formulas():
+            return call.accumulating(factors, accumulate_grad_into, late)
+        if taken == "torch":
             values = call.by_formulas()
-        elif late or wanted or _needs_gradient(*factors):
+        elif late:
             values = call.rows_of(wanted)
         else:
             return call.loss(factors)
@@ -121,17 +125,16 @@ class _Call:
         x, self.weight, self.bias = tensors
         self.x = x.reshape(-1, x.shape[-1])
         self.rows, self.class_weight, self.options, self.budget = rows, class_weight, options, budget
-
-    def needs_formulas(self) -> bool:
-        """Whether gradients by target probabilities or class weights are wanted."""
-        return _needs_gradient(self.rows.probs, self.class_weight)
+        self.triton = False
 
     def by_formulas(self) -> reference.RowValues:
         z = reference.linear_logits(self.x, self.weight, self.bias, self.options)
         return reference.row_values(z, self.rows, self.class_weight, self.options)
 
     def loss(self, factors: RowFactors) -> Tensor:
-        found: tuple[Tensor, ...] = ops.linear_loss(*self._arguments(), *factors, self._gradients())
+        found: tuple[Tensor, ...] = ops.linear_loss(
+            *self._arguments(), *factors, self._gradients(), self.triton
+        )
         return found[0]
 
     def rows_of(self, wanted: Sequence[str]) -> reference.RowValues:
@@ -166,7 +169,8 @@ class _Call:
         return sum(bit for t, bit in bits if t is not None and t.requires_grad)
 
     def loss_into(self, factors: RowFactors, grads: int, into: Tensor) -> tuple[Tensor, Gradients]:
-        return ops.loss_and_gradients(ops.Call(*self._arguments()), *factors, grads | ops.WEIGHT, into)
+        call = ops.Call(*self._arguments())
+        return ops.loss_and_gradients(call, *factors, grads | ops.WEIGHT, into, self.triton)
 
 
 class _Accumulating(torch.autograd.Function):
@@ -230,19 +234,21 @@ def in_one_type(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor,
     return x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
 
 
+def _unable(rows: Rows, weight: Tensor | None, late: bool) -> dict[str, str]:
+    """Why an implementation cannot do what this call asks for."""
+    found = {}
+    if rows.labels is None or late:
+        found["triton"] = "takes class indices, and gives one loss whose factors are no variables"
+    if _needs_gradient(rows.probs, weight):
+        found |= dict.fromkeys(("triton", "chunked"), "gives no gradient by target or class weights")
+    return found
+
+
 def _needs_gradient(*tensors: Tensor | None) -> bool:
     return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
 
 
-def _check(
-    x: Tensor, w: Tensor, bias: Tensor | None, weight: Tensor | None, implementation: str | None
-) -> None:
-    if implementation not in (None, *IMPLEMENTATIONS):
-        raise UsageError(
-            "bad-option",
-            f"implementation is {implementation!r}",
-            cure=f"choose one of: {', '.join(IMPLEMENTATIONS)}",
-        )
+def _check(x: Tensor, w: Tensor, bias: Tensor | None, weight: Tensor | None) -> None:
     if w.ndim != 2 or x.ndim < 1 or x.shape[-1] != w.shape[-1]:
         raise _shapes(
             f"input {tuple(x.shape)} and linear_weight {tuple(w.shape)}",

@@ -86,16 +86,49 @@ def kept(counts: Tensor) -> Tensor | None:
 
 
 def loss_and_gradients(
-    call: Call, factor: Tensor, square: Tensor, grads: int, into: Tensor | None = None
+    call: Call,
+    factor: Tensor,
+    square: Tensor,
+    grads: int,
+    into: Tensor | None = None,
+    triton: bool = False,
 ) -> tuple[Tensor, Gradients]:
     """The loss, Σ factor·loss + square·lse², and its gradients."""
     keep = kept(call.rows.valid & ((factor != 0) | (square != 0)))
+    if triton:
+        return _by_triton(call, factor, square, grads, into, keep)
     p = call.projection(keep)
     f, q = (factor, square) if keep is None else (factor[keep], square[keep])
     asked = Asked(input=bool(grads & INPUT), weight=bool(grads & WEIGHT), bias=bool(grads & BIAS))
     values, found = p.losses_and_gradients(Upstream(f.double(), q.double()), asked, into)
     total = (values.loss * f.double()).sum() + (values.lse.square() * q.double()).sum()
     return total.to(reference.wide(call.x)), _spread(found, keep, len(call.x))
+
+
+def _by_triton(
+    call: Call, factor: Tensor, square: Tensor, grads: int, into: Tensor | None, keep: Tensor | None
+) -> tuple[Tensor, Gradients]:
+    from crossent.torch.triton.linear import linear_cross_entropy_tlo
+
+    assert call.labels is not None
+    given = (call.x, call.labels, factor, square)
+    x, labels, f, q = given if keep is None else (t[keep] for t in given)
+    found = linear_cross_entropy_tlo(
+        x,
+        call.weight,
+        call.bias,
+        labels,
+        f,
+        options=call.options,
+        class_weight=call.class_weight,
+        square=q,
+        gradients=(bool(grads & INPUT), bool(grads & WEIGHT), bool(grads & BIAS)),
+        into=into,
+        rows_at_once=max(1, call.budget // (4 * len(call.weight))) if call.budget else None,
+    )
+    total = (found.losses.double() * f.double()).sum() + (found.lse.double().square() * q.double()).sum()
+    gradients = Gradients(found.input, found.weight, found.bias)
+    return total.to(reference.wide(call.x)), _spread(gradients, keep, len(call.x))
 
 
 def _spread(found: Gradients, keep: Tensor | None, count: int) -> Gradients:
@@ -132,16 +165,17 @@ def linear_loss(
     factor: Tensor,
     square: Tensor,
     grads: int,
+    triton: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(loss, gradients by x, weight and bias; empty where not asked for)."""
     call = Call(x, weight, bias, labels, probs, ids, class_weight, smoothing, softcap, temperature, budget)
-    loss, found = loss_and_gradients(call, factor, square, grads)
+    loss, found = loss_and_gradients(call, factor, square, grads, triton=triton)
     return loss, *_or_nothing(found, x)
 
 
 @linear_loss.register_fake
 def _(x: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    grads = rest[-1]
+    grads = rest[-2]
     loss = x.new_empty((), dtype=reference.wide(x))
     return loss, *_fake_gradients(x, weight, bias, grads)
 
@@ -159,7 +193,7 @@ TENSORS = 7  # the first arguments of every operator
 
 
 def _keep_loss(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    *call, factor, square, grads = inputs
+    *call, factor, square, grads, _ = inputs
     ctx.save_for_backward(*call[:TENSORS], factor, square, *output[1:])
     ctx.numbers, ctx.grads = call[TENSORS:], grads
     ctx.mark_non_differentiable(*output[1:])
@@ -168,7 +202,7 @@ def _keep_loss(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) ->
 
 def _loss_backward(ctx: Any, up: Tensor | None, *_: Tensor | None) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors
-    none: list[Tensor | None] = [None] * (TENSORS + len(ctx.numbers) + 3)
+    none: list[Tensor | None] = [None] * (TENSORS + len(ctx.numbers) + 4)
     if up is None:
         return tuple(none)
     if torch.is_grad_enabled():
