@@ -32,7 +32,7 @@ import common
 from crossent.torch.products import linear
 from torch_peers import linear_contenders, plain_contenders
 
-ROUNDS, SECONDS = 5, 60.0
+ROUNDS, SECONDS = 5, 25.0
 OURS, FLOOR = "crossent", "floor"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 REGIMES = {"random": 0.0, "peaked": 12.0, "very peaked": 40.0}
