@@ -25,7 +25,7 @@ demo: $(VENV)/.report  ## choose between six models of flight delays and write d
 	@echo "The page is $(abspath $(PAGE))"
 
 # What only shows or describes what was computed need not be seen twice; tests/native compares all kernels itself.
-SHOWS := report docs native test_benchmarks.py $(addprefix torch/test_,huggingface.py modules.py parallel.py triton.py)
+SHOWS := report docs native test_benchmarks.py $(addprefix torch/test_,huggingface.py modules.py parallel.py plain.py triton.py)
 
 test: $(VENV)/.dev  ## the whole suite, with every extra installed; once without the core
 	CROSSENT_KERNELS=reference $(BIN)/python -m pytest -q $(addprefix --ignore=tests/,$(SHOWS))
