@@ -5,6 +5,7 @@
 
 #include "bind/groups.h"
 #include "dispatch.h"
+#include "over_rows.h"
 
 using namespace crossent;
 
@@ -20,5 +21,6 @@ NB_MODULE(_native, m) {
     bind_products(kernels);
     bind_limits(kernels);
     m.def("available", &available);
+    m.def("borrow_team", [](uintptr_t team) { borrow_team(reinterpret_cast<Team>(team)); }, nb::arg("address"));
     m.def("find", &find, nb::rv_policy::reference);
 }

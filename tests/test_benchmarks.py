@@ -163,3 +163,15 @@ def test_the_benchmark_of_accuracy_finds_ours_exact_and_writes_its_table(tmp_pat
             assert errors["NumPy, the usual lines"]["60"] == 1.0
     text = page.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "| NumPy, the usual lines |" in text
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [("torch_losses.py", "| crossent |"), ("huggingface.py", "the losses of 3 steps are")],
+)
+def test_the_benchmarks_of_training_run(script: str, said: str) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    done = run_script(BENCHMARKS / script, "--quick")
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout

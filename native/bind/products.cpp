@@ -16,28 +16,30 @@ int64_t columns_at_a_time(int64_t columns, int threads) {
     return share < 32 ? 32 : share > PRODUCT_COLUMNS ? PRODUCT_COLUMNS : share;
 }
 
-// Bias is a row, or absent.
+// Bias is a row, or absent. A w that is turned is given as (depth, columns).
 void product_of_bfloat16(const Kernels& kernels, const Matrix& x, const Matrix& w, const OutMatrix& out,
-                         const std::optional<Matrix>& bias, int threads) {
+                         const std::optional<Matrix>& bias, int threads, bool turned) {
     const ProductKernels* products = products_with(kernels);
     if (!products) throw nb::type_error("these kernels have no product of bfloat16");
     const Rows left = rows_of(x), right = rows_of(w), result = rows_of(out);
-    const Rows added = bias ? rows_of(*bias) : Rows{nullptr, Type::float32, 1, right.rows, 0};
+    const int64_t columns = turned ? right.classes : right.rows, depth = turned ? right.rows : right.classes;
+    const Rows added = bias ? rows_of(*bias) : Rows{nullptr, Type::float32, 1, columns, 0};
     if (left.type != Type::bfloat16 || right.type != Type::bfloat16 || result.type != Type::float32 || added.type != Type::float32)
         throw nb::type_error("factors must be bfloat16, product and bias float32");
-    if (left.classes != right.classes || result.rows != left.rows || result.classes != right.rows || added.rows != 1 ||
-        added.classes != right.rows)
+    if (left.classes != depth || result.rows != left.rows || result.classes != columns || added.rows != 1 ||
+        added.classes != columns)
         throw nb::value_error("x (N, D), w (V, D), out (N, V) and bias (1, V) must agree");
     const ProductJob job{static_cast<const uint16_t*>(left.data),
                          static_cast<const uint16_t*>(right.data),
                          static_cast<const float*>(added.data),
                          static_cast<float*>(out.data()),
                          left.rows,
-                         right.rows,
-                         left.classes,
+                         columns,
+                         depth,
                          left.stride,
                          right.stride,
-                         result.stride};
+                         result.stride,
+                         turned};
     const nb::gil_scoped_release unlocked;
     if (threads < 1) threads = 1;
     const int64_t step = columns_at_a_time(job.columns, threads);
@@ -56,7 +58,7 @@ void product_of_bfloat16(const Kernels& kernels, const Matrix& x, const Matrix& 
 void bind_products(nb::class_<Kernels>& kernels) {
     kernels.def_prop_ro("has_product_of_bfloat16", [](const Kernels& k) { return products_with(k) != nullptr; })
         .def("product_of_bfloat16", &product_of_bfloat16, nb::arg("x").noconvert(), nb::arg("w").noconvert(),
-             nb::arg("out").noconvert(), nb::arg("bias").noconvert().none(), nb::arg("threads"));
+             nb::arg("out").noconvert(), nb::arg("bias").noconvert().none(), nb::arg("threads"), nb::arg("turned"));
 }
 
 }  // namespace crossent

@@ -63,6 +63,16 @@ CROSSENT_APART inline void pack(const uint16_t* w, int64_t stride, int64_t rows,
     }
 }
 
+// The same of a w whose columns lie next to each other: from row to row of `w` the depth goes on.
+CROSSENT_APART inline void pack_turned(const uint16_t* w, int64_t stride, int64_t rows, int64_t depth, Pairs* to) {
+    const __mmask16 there = static_cast<__mmask16>(rows >= LANES ? 0xffff : (1 << rows) - 1);
+    for (int64_t k = 0; k < depth; k += 2, w += 2 * stride) {
+        const __m512i even = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, w));
+        const __m512i odd = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(k + 1 < depth ? there : 0, k + 1 < depth ? w + stride : w));
+        _mm512_store_si512(to + k, _mm512_or_si512(even, _mm512_slli_epi32(odd, 16)));
+    }
+}
+
 // Part of the result: a few rows by the columns of a panel, over part of the depth.
 struct Tile {
     const uint16_t* x;
@@ -114,7 +124,8 @@ CROSSENT_RARE inline void block(const ProductJob& job, Pairs* packed, int64_t be
     for (int64_t c = begin; c < end; c += PANEL)
         for (int64_t h = 0; h < 2; ++h) {
             const int64_t first = c + h * LANES < end ? c + h * LANES : end;
-            pack(job.w + first * job.w_stride + from, job.w_stride, end - first, depth, packed + (c - begin) / PANEL * panel + h);
+            const uint16_t* w = job.turned ? job.w + from * job.w_stride + first : job.w + first * job.w_stride + from;
+            (job.turned ? pack_turned : pack)(w, job.w_stride, end - first, depth, packed + (c - begin) / PANEL * panel + h);
         }
     const bool bias = job.bias && to == job.depth;
     int64_t row = 0;

@@ -6,7 +6,7 @@
 namespace crossent {
 
 // out = x wᵀ + bias: (rows, columns) of float32 from (rows, depth) and (columns, depth) of bfloat16. The entries of a row
-// are neighbours everywhere; strides go from row to row, in entries.
+// are neighbours, of w those of a column where it is turned; strides go from row to row, or column to column, in entries.
 struct ProductJob {
     const uint16_t* x;
     const uint16_t* w;
@@ -14,6 +14,7 @@ struct ProductJob {
     float* out;
     int64_t rows, columns, depth;
     int64_t x_stride, w_stride, out_stride;
+    bool turned;
 };
 
 // Sixteen columns of w as the kernels keep them: of each a pair of neighbours.

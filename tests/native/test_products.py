@@ -49,7 +49,7 @@ def numbers(bits: Any) -> Any:
 def multiplied(x: Any, w: Any, bias: Any = None, threads: int = 1) -> Any:
     out = np.full((len(x), len(w)), np.nan, np.float32)
     row = None if bias is None else bias[None]
-    choice().native.product_of_bfloat16(x, w, out, row, threads)
+    choice().native.product_of_bfloat16(x, w, out, row, threads, False)
     return out
 
 
@@ -87,6 +87,10 @@ def test_bits_depend_on_the_two_rows_alone(rows: int, depth: int, columns: int, 
     for n, v in ((0, 0), (rows - 1, columns - 1), (rows // 2, columns // 2)):
         alone = multiplied(x[n : n + 1], w[v : v + 1], bias[v : v + 1])
         assert alone.tobytes() == whole[n, v].tobytes()
+    turned = np.full_like(whole, np.nan)
+    with using(threads=threads):
+        product(x, np.asfortranarray(w), turned, bias)
+    assert turned.tobytes() == whole.tobytes()
 
 
 def test_rows_lie_anywhere() -> None:
@@ -114,6 +118,9 @@ def test_nothing_beside_the_arrays_is_touched(rows: int, depth: int, columns: in
     held = [Guarded(a, at_end=at_end) for a in (x, w, np.zeros((rows, columns), np.float32), bias)]
     product(held[0].array, held[1].array, held[2].array, held[3].array)
     assert held[2].array.tobytes() == multiplied(x, w, bias).tobytes()
+    turned = Guarded(np.ascontiguousarray(w.T), at_end=at_end)
+    product(held[0].array, turned.array.T, held[2].array)
+    assert held[2].array.tobytes() == multiplied(x, w).tobytes()
 
 
 def test_special_numbers() -> None:
@@ -158,7 +165,7 @@ X, W, OUT, BIAS = made(4, 6), made(5, 6), np.zeros((4, 5), np.float32), np.zeros
 )
 def test_what_does_not_fit_is_refused(x: Any, w: Any, out: Any, bias: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
-        choice().native.product_of_bfloat16(x, w, out, None if bias is None else bias[None], 1)
+        choice().native.product_of_bfloat16(x, w, out, None if bias is None else bias[None], 1, False)
 
 
 def test_a_result_that_must_not_be_written_is_refused() -> None:

@@ -91,7 +91,8 @@ def block_gradient(
 
     lse : (R,) log Σ exp z, no z being above it; with nan or an infinity the row's gradient is nan.
     scale, entry, slope, shift : (R,) one number a row; a row of which all are 0 is 0, whatever its logits.
-    out : float32 (z itself too), float16, or bfloat16 as uint16 or `narrow.BFLOAT16`; rounded once.
+    out : float32, float16, or bfloat16 as uint16 or `narrow.BFLOAT16`; rounded once. It may be z itself, or
+        the first half of each of its rows.
     weights : v (V,) of all classes, ones by default.
     cap : above 0 everything, the label's entry too, is multiplied by 1 − (z/cap)², the derivative of soft
         capping cap·tanh(x/cap), from the capped logit z.

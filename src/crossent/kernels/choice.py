@@ -104,6 +104,17 @@ def threads() -> int:
     return int(limit)
 
 
+def borrow_team(address: int) -> None:
+    """Share rows among the threads of an OpenMP runtime, whose `GOMP_parallel` is at this address; 0 ends it.
+
+    Threads of a runtime that is in use beside the core go on looking for work for milliseconds after each of
+    its calls; threads of our own would have to share the processor with them.
+    """
+    core = _core()
+    if core is not None:
+        core.borrow_team(address)
+
+
 def _core() -> Any:
     """The compiled module, None where it was not built or cannot be loaded."""
     try:

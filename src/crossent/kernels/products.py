@@ -38,10 +38,11 @@ def product(
     out : (N, V), shares no memory with the others.
     bias : (V,), added last.
 
-    The entries of a row lie next to each other; rows lie anywhere. An entry of the result depends on its row
-    of `x`, its row of `w` and its bias alone, to the bit: not on N, V, layouts, or the number of threads. It
-    is off by at most (D + 1)·2⁻²⁴·(Σ_k |x[n, k] w[v, k]| + |bias[v]|), and another D·2⁻¹²⁶: subnormal numbers
-    count as zeros, as factors and in the sum. Beyond the result a thread takes up to 0.6 MB.
+    The entries of a row lie next to each other, or those of a column of `w`; rows lie anywhere. An entry of
+    the result depends on its row of `x`, its row of `w` and its bias alone, to the bit: not on N, V, layouts,
+    or the number of threads. It is off by at most (D + 1)·2⁻²⁴·(Σ_k |x[n, k] w[v, k]| + |bias[v]|), and
+    another D·2⁻¹²⁶: subnormal numbers count as zeros, as factors and in the sum. Beyond the result a thread
+    takes up to 0.6 MB.
 
     Errors: `ValueError`, `TypeError` for shapes, layouts and types that are others; check `available` first.
 
@@ -52,4 +53,6 @@ def product(
     """
     work = x.shape[0] * x.shape[1] * w.shape[0]
     row = None if bias is None else bias[None]
-    choice().native.product_of_bfloat16(x, w, out, row, 1 if work <= FEW_PRODUCTS else threads())
+    turned = w.shape[1] > 1 and w.strides[1] != w.itemsize
+    few = work <= FEW_PRODUCTS
+    choice().native.product_of_bfloat16(x, w.T if turned else w, out, row, 1 if few else threads(), turned)

@@ -8,11 +8,14 @@ import torch
 
 from crossent.errors import UsageError
 from crossent.kernels.choice import choice as kernel_choice
+from crossent.torch.threads import share_threads
 from crossent.torch.triton.available import LINEAR_TYPES, TYPES, interpreted, why_not
 
 IMPLEMENTATIONS = ("triton", "core", "torch")
 """Best first: Triton kernels on CUDA devices, the compiled core in main memory, the formulas in PyTorch."""
 NO_CORE = "" if kernel_choice().native is not None else f"is not there: {kernel_choice().reason}"
+SHARED_THREADS = share_threads()
+"""Whether the core works with PyTorch's threads; found out before anything computes."""
 INTERPRETED = interpreted()
 """Why not, found out once: a compiled graph cannot look."""
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)

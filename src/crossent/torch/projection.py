@@ -8,7 +8,7 @@ a first pass over the classes gives the statistics of all rows, and a second mak
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -65,6 +65,7 @@ class Projection:
     class_weight: Tensor | None
     options: Options
     tiles: Tiles
+    room: products.Room = field(default_factory=products.Room, repr=False)
 
     @property
     def classes(self) -> int:
@@ -158,8 +159,8 @@ class Projection:
         return out
 
     def _in_place(self, g: Slopes, z: Tensor, first: int, rows: Rows) -> Tensor:
-        """The gradient where the logits stand, if the type allows."""
-        out = z if z.dtype == self.compute else torch.empty_like(z, dtype=self.compute)
+        """The gradient where the logits stand: of half their size it takes the first half of each row."""
+        out = z.view(self.compute)[:, : z.shape[1]]
         self._write(g, z, first, rows, out)
         return out
 
@@ -185,7 +186,7 @@ class Projection:
         return (slice(i, min(i + self.tiles.rows, stop)) for i in range(start, max(stop, 1), self.tiles.rows))
 
     def _logits(self, part: slice, block: slice) -> Tensor:
-        z = products.logits_of(self.x[part], self.weight[block])
+        z = products.logits_of(self.x[part], self.weight[block], self.room)
         if self.bias is not None:
             z += self.bias[block].to(z.dtype)
         cap, t = self.options.softcap, self.options.temperature
@@ -277,18 +278,18 @@ def tiles_for(rows: int, classes: int, dtype: torch.dtype, device: torch.device,
     """Rows × classes of a tile of at most `budget` bytes of logits.
 
     float32: rows of all classes, 192 of them if nothing is said (128 MiB at most): fewer make slower
-    products. bfloat16: all rows of some classes (32 MiB) unless all rows of all classes fit, so that the
+    products. bfloat16: all rows of some classes (2048 of them, but 16 to 64 MiB), so that the
     gradient of W is rounded once and never kept in float32.
     """
     size = 8 if dtype == torch.float64 else 4
     rows = max(rows, 1)
     if dtype == torch.bfloat16:
-        budget = budget or 32 << 20
-        # half of it for the gradient of all rows, half for logits in float32, of a part of them
-        block = max(UNIT, budget // (4 * rows) // UNIT * UNIT)
-        if block >= classes:
-            return Tiles(rows, classes)
-        return Tiles(max(16, min(rows, budget // (2 * size * block))), block)
+        budget = budget or min(max(16 << 20, 2 * UNIT * size * rows), 64 << 20)
+        block = budget // (size * rows) // UNIT * UNIT
+        if block:
+            return Tiles(rows, min(block, classes))
+        # the gradient of all rows stands beside the logits of a part of them
+        return Tiles(max(16, min(rows, budget // (2 * size * UNIT))), UNIT)
     budget = budget or min(128 << 20, 192 * size * classes)
     at_once = budget // (size * max(classes, 1))
     if at_once >= 16:
