@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         perplexity,
     )
 
-__version__ = "0.1.0"
+from crossent.version import VERSION as __version__
 
 _HOMES = {
     "crossent.advice": ("Advice", "advise"),

@@ -11,8 +11,10 @@ from typing import Any
 
 from crossent.data.conditions import conditions
 from crossent.data.options import ReadOptions, parse_classes
+from crossent.distributed.plan import Plan
 from crossent.errors import MergeError, UsageError
-from crossent.evaluation import Evaluation, replacing
+from crossent.evaluation import Evaluation
+from crossent.files import replacing
 from crossent.results import Results
 from crossent.runs import DEFAULT_MEMORY, RunOptions, evaluate_models
 from crossent.selection import Reading, Rule, read_results
@@ -107,6 +109,11 @@ def select(
     progress: Callable[[int], None] | None = None,
     notify: Callable[[str], None] | None = None,
     started: Callable[[int | None], None] | None = None,
+    engine: str = "local",
+    address: str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    fragment_rows: int | None = None,
     **options: Any,
 ) -> Report:
     """Compare the predictions of several models on the same rows, and choose one.
@@ -118,6 +125,11 @@ def select(
     that the chosen one must not be worse than. Models of different kinds of prediction about a number need a
     `loss` that all of them allow, such as "crps".
 
+    Where it is computed never changes a digit: `engine` is "local" (threads), "processes", "ray" or "dask",
+    the last two at the `address` of a running cluster or on one that is started here. `checkpoint` names a
+    folder that keeps what was found so far, `resume` goes on from it, `fragment_rows` says how much is done
+    at a time.
+
     Errors: DataError, UsageError.
 
     >>> labels = ["a", "b", "a", "b"]
@@ -126,7 +138,10 @@ def select(
     >>> select({"sure": sure, "unsure": unsure}).chosen
     'sure'
     """
-    run = RunOptions(threads, DEFAULT_MEMORY if memory is None else memory, format, started, progress, notify)
+    kept = None if checkpoint is None else Path(checkpoint)
+    plan = Plan(engine, address, kept, resume, fragment_rows)
+    budget = DEFAULT_MEMORY if memory is None else memory
+    run = RunOptions(threads, budget, format, started, progress, notify, plan)
     inputs = named(models)
     asked = read_options(**options)
     reading = Reading(level, Rule(rule, tuple(complexity)), prior, baseline, provenance(asked))

@@ -148,6 +148,29 @@ computing_options = _group(
     click.option(
         "--memory", type=int, metavar="MB", help="Memory for joining rows in different orders [default: 256]."
     ),
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "processes", "ray", "dask"]),
+        default="local",
+        show_default=True,
+        help="Where it is computed: threads, processes or a cluster. Never changes a digit.",
+    ),
+    click.option(
+        "--address",
+        "--scheduler",
+        "address",
+        metavar="URL",
+        help="A running Ray or Dask cluster [default: one is started here].",
+    ),
+    click.option(
+        "--checkpoint",
+        metavar="FOLDER",
+        help="Keep what was found so far, so that nothing is done twice after a crash.",
+    ),
+    click.option("--resume", is_flag=True, help="Go on from what is in --checkpoint."),
+    click.option(
+        "--fragment-rows", type=int, metavar="N", help="Rows that are done at a time [default: some 64 MiB]."
+    ),
 )
 
 output_options = _group(

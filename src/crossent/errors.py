@@ -11,6 +11,8 @@ Each carries a `slug`, the heading under which `docs/messages.md` explains cause
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class CrossentError(Exception):
     """Base of all errors crossent raises on purpose."""
@@ -23,6 +25,10 @@ class CrossentError(Exception):
         self.cure = cure
         super().__init__(self.text())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # an exception is pickled by its arguments, which are others: workers send theirs home
+        return _again, (type(self), vars(self))
+
     def text(self) -> str:
         """The whole message in one paragraph: where, what, cure, slug."""
         parts = [f"{self.where()}{self.problem}"]
@@ -32,6 +38,13 @@ class CrossentError(Exception):
 
     def where(self) -> str:
         return ""
+
+
+def _again(kind: type[CrossentError], facts: dict[str, Any]) -> CrossentError:
+    error = kind.__new__(kind)
+    vars(error).update(facts)
+    Exception.__init__(error, error.text())
+    return error
 
 
 class DataError(CrossentError):

@@ -7,10 +7,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from crossent.accumulators.moments import Moments
 from crossent.accumulators.registry import new_states
 from crossent.engines.passes import State
 from crossent.errors import DataError, MergeError
+from crossent.files import replacing
 from crossent.losses.contract import VALUE_KINDS
 from crossent.results import FileRecord, SourceRecord
 
@@ -282,32 +281,3 @@ def _not_an_evaluation(path: str, why: str) -> DataError:
         file=path,
         cure="give a file written with --state or Evaluation.save",
     )
-
-
-@contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary file next to `path` that takes its place when everything was written."""
-    target = Path(path)
-    try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            yield temporary
-            os.chmod(temporary, 0o666 & ~_umask())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(
-            "cannot-write",
-            f"cannot be written: {error.strerror or error}",
-            file=str(path),
-            cure="check that the folder exists, is writable and has space",
-        ) from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from crossent import losses
@@ -19,6 +19,7 @@ from crossent.data.joining import common_rows
 from crossent.data.layout import Layout, understand
 from crossent.data.options import ReadOptions
 from crossent.data.readers import Source, open_source
+from crossent.distributed.plan import Plan
 from crossent.engines.choice import companions, figures, headline
 from crossent.engines.passes import Job, State, accumulate
 from crossent.engines.scoring import Scoring
@@ -45,6 +46,8 @@ class RunOptions:
     progress: Progress | None = None
     """Told rows as they are done."""
     notify: Callable[[str], None] | None = None
+    plan: Plan = field(default_factory=Plan)
+    """Where it is computed, and what is kept on the way."""
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
@@ -86,7 +89,7 @@ def evaluate_models(
         if options.on_missing == "intersect" and len(models) > 1:
             models, dropped = _intersect(models, options, Path(folder), run)
         job = _job(models, options, classes, chosen, run)
-        state = accumulate(job, Path(folder), lambda: _notify(run))
+        state = _accumulate(job, Path(folder), run)
     _check_weights(state, job)
     _check_bytes(state, job)
     setup = _setup(job, dropped, chosen, levels)
@@ -247,9 +250,19 @@ def _events(classes: tuple[str, ...] | None, model: Model, options: ReadOptions)
     return obvious or (0, 1)
 
 
-def _notify(run: RunOptions) -> None:
-    if run.notify is not None:
-        run.notify("row ids are in different orders: joining them on disk")
+def _accumulate(job: Job, folder: Path, run: RunOptions) -> State:
+    def say(text: str) -> None:
+        if run.notify is not None:
+            run.notify(text)
+
+    def restarted() -> None:
+        say("row ids are in different orders: joining them on disk")
+
+    if not run.plan.in_parts:
+        return accumulate(job, folder, restarted)
+    from crossent.distributed.passes import accumulate as in_parts
+
+    return in_parts(job, run.plan, folder, restarted, say)
 
 
 def _check_weights(state: State, job: Job) -> None:

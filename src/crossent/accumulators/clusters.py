@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+import pyarrow as pa
+
 from crossent.accumulators.contract import Accumulator, Bools, Rows, Spec
 from crossent.accumulators.registry import accumulator
 from crossent.accumulators.tables import KeyedSums
@@ -62,3 +64,9 @@ class Clusters(Accumulator):
 
     def load(self, state: dict[str, Any]) -> None:
         self.sums.load(state)
+
+    def table(self) -> pa.Table:
+        return self.sums.table()
+
+    def load_table(self, table: pa.Table) -> None:
+        self.sums.load_table(table)

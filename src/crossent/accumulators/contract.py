@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from crossent.exact import Slices, cut_for_tables
@@ -172,3 +173,11 @@ class Accumulator(ABC):
     @abstractmethod
     def load(self, state: dict[str, Any]) -> None:
         """Take over a saved state."""
+
+    def table(self) -> pa.Table | None:
+        """The whole state as an Arrow table, for accumulators with a row for each of many keys; else None."""
+        return None
+
+    def load_table(self, table: pa.Table) -> None:
+        """Take over what `table` gave."""
+        raise NotImplementedError(f"{self.name} has no table")

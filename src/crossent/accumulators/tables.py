@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from crossent.accumulators.contract import Bools, Floats, Ints, KeyColumn
 from crossent.exact import LimbSums, Slices, counts_of
@@ -112,6 +113,29 @@ class KeyedSums:
             "keys": list(self.sorted_keys()),
             "columns": {name: pack_limbs(column, order) for name, column in self.columns.items()},
         }
+
+    def table(self) -> pa.Table:
+        """A row a key, keys sorted: the key, and of every column its limbs, named `column:limb`.
+
+        Tables of other rows are added by adding the limbs of equal keys; 2³¹ of them leave room in 63 bits.
+        """
+        order = self._order()
+        arrays = {"key": pa.array(self.sorted_keys(), pa.string())}
+        for name, column in self.columns.items():
+            for j, limb in column.take(order).limbs.items():
+                arrays[f"{name}:{j}"] = pa.array(limb)
+        return pa.table(arrays)
+
+    def load_table(self, table: pa.Table) -> None:
+        """Take over what `table` gave, or a sum of such tables (null for limbs that one lacked)."""
+        self.keys = {key: i for i, key in enumerate(table.column("key").to_pylist())}
+        self.columns = {name: LimbSums(len(self.keys)) for name in self.columns}
+        for field in table.column_names[1:]:
+            name, _, limb = field.rpartition(":")
+            filled = table.column(field).fill_null(0).to_numpy()
+            self.columns[name].limbs[int(limb)] = np.array(filled, np.int64)
+        for column in self.columns.values():
+            column.canonical()
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take over a saved state."""

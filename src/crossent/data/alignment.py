@@ -7,7 +7,7 @@ rows go through partitions on disk. Missing, extra and repeated ids are found ei
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 import numpy as np
@@ -19,7 +19,7 @@ from crossent.data.identity import IdType
 from crossent.data.labels import Keyed
 from crossent.data.layout import Layout
 from crossent.data.pieces import Keep, Piece, no_rows, pieces
-from crossent.data.readers.contract import Source
+from crossent.data.readers.contract import Source, Window
 from crossent.errors import DataError
 
 Places = dict[str, NDArray[np.int64]]
@@ -38,10 +38,21 @@ class Model:
     id_type: IdType | None
     left_out: Places = field(default_factory=dict)
     """Rows to pass over, by choice: their ids are not in every model's data."""
+    first_file: int | None = None
+    """Number of its first file among those of the whole, where these are some of its rows; None: all are."""
+
+    def part(self, windows: Sequence[Window], source: Source | None = None) -> Model:
+        """The model with some of its rows, which may be none that meet a condition. `source` has them, where
+        that is known already.
+        """
+        source = source or self.source.part(windows)
+        there = {file.path for file in source.files}
+        left_out = {path: rows for path, rows in self.left_out.items() if path in there}
+        return replace(self, source=source, left_out=left_out, first_file=windows[0].file if windows else 0)
 
     def stream(self, where: Sequence[Condition], batch_rows: int) -> Iterator[Piece]:
-        """The rows of the model; DataError if there is none."""
-        found = False
+        """The rows of the model; DataError if there is none in all of it."""
+        found = self.first_file is not None
         for piece in pieces(self.source, self.layout, where, batch_rows):
             kept = piece.keep(self._kept(piece)) if piece.file in self.left_out else piece
             if len(kept):
@@ -61,7 +72,8 @@ class Model:
 
     def file_number(self, file: str) -> int:
         """The number of a file of this model."""
-        return next((i for i, f in enumerate(self.source.files) if f.path == file), 0)
+        inside = next((i for i, f in enumerate(self.source.files) if f.path == file), 0)
+        return inside + (self.first_file or 0)
 
 
 class OrderDiffers(Exception):

@@ -122,3 +122,9 @@ def strictly_increasing(runs: Sequence[Run]) -> bool:
     inside = all(r.increasing for r in ordered)
     # int against int or str against str: one type for all models
     return inside and all(a.last < b.first for a, b in pairwise(ordered))  # type: ignore[operator]
+
+
+def one_run(number: int, runs: Sequence[Run]) -> list[Run]:
+    """Consecutive batches as one; none as none."""
+    ordered = sorted(runs, key=lambda r: r.number)
+    return [Run(number, ordered[0].first, ordered[-1].last, strictly_increasing(ordered))] if ordered else []

@@ -7,21 +7,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from crossent.data.alignment import Model, fact_mismatch, label_mismatch
 from crossent.data.conditions import Condition
-from crossent.data.identity import KEY, Keys, keys_of, normalised
+from crossent.data.identity import Keys, keys_of, normalised
 from crossent.data.labels import key_text
 from crossent.data.partitions import (
     FACTS,
+    ID_RECORD,
     Partitions,
     Records,
     file_and_row,
     in_all,
     keys_only,
+    needed,
     partitions_for,
     place,
     repeated,
@@ -29,7 +33,6 @@ from crossent.data.partitions import (
 from crossent.data.pieces import Piece
 from crossent.errors import DataError
 
-ID_RECORD = np.dtype([*KEY.descr, ("at", "<i8")])
 EXAMPLES = 5
 _ID_ROWS = 1 << 17
 
@@ -52,15 +55,36 @@ def _id_partitions(
     model: Model, name: str, where: Sequence[Condition], folder: Path, count: int
 ) -> Partitions:
     assert model.layout.id is not None and model.id_type is not None
-    partitions = Partitions(folder, name, count, ID_RECORD)
-    for piece in _ids_only(model, where):
-        column = piece.table.column(model.layout.id)
-        records = np.zeros(len(piece), ID_RECORD)
-        keys = keys_of(normalised(column, model.id_type, piece, model.layout.id))
-        records["hi"], records["lo"] = keys["hi"], keys["lo"]
-        records["at"] = places_of(model, piece)
+    partitions = Partitions(folder, name, count, id_record(model))
+    for records in id_records(model, where):
         partitions.write(records)
     return partitions
+
+
+def id_record(model: Model) -> np.dtype[np.void]:
+    """What is kept of a row of which only the id matters."""
+    assert model.id_type is not None
+    return needed(ID_RECORD, whole=model.id_type.whole, facts=())
+
+
+def id_records(model: Model, where: Sequence[Condition]) -> Iterator[Records]:
+    """The record of every row's id."""
+    assert model.layout.id is not None and model.id_type is not None
+    for piece in _ids_only(model, where):
+        column = piece.table.column(model.layout.id)
+        ids = normalised(column, model.id_type, piece, model.layout.id)
+        yield keyed_records(model, piece, ids, id_record(model))
+
+
+def keyed_records(model: Model, piece: Piece, ids: pa.Array, dtype: np.dtype[np.void]) -> Records:
+    """Records of rows with their keys and places."""
+    records: Records = np.zeros(len(piece), dtype)
+    keys = keys_of(ids)
+    for name in ("hi", "lo"):
+        if name in (dtype.names or ()):
+            records[name] = keys[name]
+    records["at"] = places_of(model, piece)
+    return records
 
 
 def estimated_rows(model: Model) -> int:
@@ -84,10 +108,14 @@ def _no_duplicates(model: Model, partitions: Partitions, first: int) -> None:
         total += int(again.sum())
         places = sorted([*places, *records["at"][again].tolist()])[:EXAMPLES]
         partitions.discard(index)
-    if not total:
-        return
+    if total:
+        raise duplicate_ids(model, total, places)
+
+
+def duplicate_ids(model: Model, total: int, places: Sequence[int]) -> DataError:
+    """The error for row ids that occur twice; `places` are the first rows that repeat one."""
     file, row = file_and_row(places[0])
-    raise DataError(
+    return DataError(
         "duplicate-ids",
         f"{total} rows repeat a row id, such as {', '.join(ids_at(model, places))}",
         file=model.source.files[file].path,
@@ -114,7 +142,7 @@ def ids_at(model: Model, places: Sequence[int]) -> list[str]:
 
 
 @dataclass
-class _Lacking:
+class Lacking:
     """Ids that one model has and others lack."""
 
     total: int = 0
@@ -139,7 +167,7 @@ def common_rows(
         common = in_all(records)
         shared += len(common)
         for k, mine in enumerate(records):
-            dropped[k].append(mine["at"][~_isin(mine, common)])
+            dropped[k].append(mine["at"][~has_key(mine, common)])
             parts[k].discard(index)
     if not shared:
         raise DataError(
@@ -154,7 +182,7 @@ def common_rows(
     )
 
 
-def _isin(records: Records, keys: Keys) -> NDArray[np.bool_]:
+def has_key(records: Records, keys: Keys) -> NDArray[np.bool_]:
     found: NDArray[np.bool_] = np.isin(keys_only(records), keys)
     return found
 
@@ -174,7 +202,7 @@ def joined(models: Sequence[Model], parts: Sequence[Partitions]) -> Iterator[tup
     Raises DataError after the last partition if ids were missing, extra or repeated: then nothing that was
     yielded may be used.
     """
-    lacking = [_Lacking() for _ in models]
+    lacking = [Lacking() for _ in models]
     for index in range(parts[0].count):
         records = tuple(p.read(index) for p in parts)
         for model, part, mine in zip(models, parts, records, strict=True):
@@ -186,14 +214,15 @@ def joined(models: Sequence[Model], parts: Sequence[Partitions]) -> Iterator[tup
         else:
             common = in_all(records)
             for mine, found in zip(records, lacking, strict=True):
-                found.add(mine[~_isin(mine, common)])
+                found.add(mine[~has_key(mine, common)])
         for part in parts:
             part.discard(index)
     if any(found.total for found in lacking):
-        raise _missing(models, lacking)
+        raise missing_rows(models, lacking)
 
 
-def _missing(models: Sequence[Model], lacking: Sequence[_Lacking]) -> DataError:
+def missing_rows(models: Sequence[Model], lacking: Sequence[Lacking]) -> DataError:
+    """The error for ids that not every model has."""
     parts = [
         f"{found.total} rows of {model.name} are not in every other file "
         f"(ids {', '.join(ids_at(model, found.places))})"
@@ -210,14 +239,37 @@ def _missing(models: Sequence[Model], lacking: Sequence[_Lacking]) -> DataError:
 
 
 def _same_facts(models: Sequence[Model], records: Sequence[Records]) -> None:
+    found = first_mismatch(records)
+    if found is not None:
+        raise_mismatch(models, found)
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A row of a model has another fact than the first model's row of the same id."""
+
+    model: int
+    fact: str
+    at: int
+
+
+def first_mismatch(records: Sequence[Records]) -> Mismatch | None:
+    """The first fact that models do not agree on, of records with the same keys."""
     first = records[0]
-    for model, mine in zip(models[1:], records[1:], strict=True):
+    for index, mine in enumerate(records[1:], 1):
         for name, _ in FACTS:
-            different = mine[name] != first[name]
-            if not different.any():
-                continue
-            file, row = file_and_row(int(mine["at"][different].min()))
-            path = model.source.files[file].path
-            if name == "label":
-                label_mismatch(models[0], model, path, row)
-            fact_mismatch(models[0], model, name, path, row)
+            if name in (first.dtype.names or ()):
+                different = mine[name] != first[name]
+                if different.any():
+                    return Mismatch(index, name, int(mine["at"][different].min()))
+    return None
+
+
+def raise_mismatch(models: Sequence[Model], found: Mismatch) -> NoReturn:
+    """Raise: the same row has two labels, or two weights, clusters …"""
+    model = models[found.model]
+    file, row = file_and_row(found.at)
+    path = model.source.files[file].path
+    if found.fact == "label":
+        label_mismatch(models[0], model, path, row)
+    fact_mismatch(models[0], model, found.fact, path, row)

@@ -19,6 +19,8 @@ Records = NDArray[np.void]
 FACTS = (("label", "<u8"), ("cluster", "<u8"), ("groups", "<u8"), ("weight", "<f8"), ("bytes", "<f8"))
 RECORD = np.dtype([*KEY.descr, ("at", "<i8"), *FACTS, ("loss", "<f8")])
 """Key, place of the row (`place`), what all models must agree on (texts as `fingerprints`), and the loss."""
+ID_RECORD = np.dtype([*KEY.descr, ("at", "<i8")])
+"""Key and place."""
 MOST_PARTITIONS = 1024
 _FILE_SHIFT = 40
 
@@ -38,6 +40,38 @@ def partitions_for(record_bytes: int, memory: int) -> int:
     return max(1, min(MOST_PARTITIONS, math.ceil(3 * record_bytes / memory)))
 
 
+def needed(dtype: np.dtype[np.void], *, whole: bool, facts: Sequence[str]) -> np.dtype[np.void]:
+    """The fields of a record that are used: half of a key is enough for whole numbers, and not every fact is
+    there. Half the bytes are half the time.
+    """
+    unused = {name for name, _ in FACTS}.difference(facts) | ({"lo"} if whole else set())
+    return np.dtype([(field[0], field[1]) for field in dtype.descr if field[0] not in unused])
+
+
+def partition_of(records: Records, count: int) -> NDArray[np.int64]:
+    """The partition of each record's key."""
+    key = records["hi"] ^ records["lo"] if "lo" in _names(records) else records["hi"]
+    # the golden-ratio multiplier spreads consecutive numbers over the upper bits
+    mixed = key * np.uint64(0x9E3779B97F4A7C15)
+    which: NDArray[np.int64] = ((mixed >> np.uint64(32)) % np.uint64(count)).astype(np.int64)
+    return which
+
+
+def sorted_by_key(records: Records) -> Records:
+    """The records in the order of their keys."""
+    order = (
+        np.lexsort((records["lo"], records["hi"]))
+        if "lo" in _names(records)
+        else np.argsort(records["hi"], kind="stable")
+    )
+    found: Records = records[order]
+    return found
+
+
+def _names(records: Records) -> tuple[str, ...]:
+    return records.dtype.names or ()
+
+
 class Partitions:
     """The records of one model in `count` files."""
 
@@ -49,9 +83,7 @@ class Partitions:
 
     def write(self, records: Records) -> None:
         """Append records, each to the partition of its key. Any thread may call it."""
-        # the golden-ratio multiplier spreads consecutive numbers over the upper bits
-        mixed = (records["hi"] ^ records["lo"]) * np.uint64(0x9E3779B97F4A7C15)
-        which = ((mixed >> np.uint64(32)) % np.uint64(self.count)).astype(np.int64)
+        which = partition_of(records, self.count)
         order = np.argsort(which, kind="stable")
         ends = np.cumsum(np.bincount(which, minlength=self.count))
         ordered = records[order]
@@ -66,8 +98,7 @@ class Partitions:
         """One partition, sorted by key."""
         path = self._paths[index]
         records: Records = np.fromfile(path, self.dtype) if path.exists() else np.empty(0, self.dtype)
-        order = np.lexsort((records["lo"], records["hi"]))
-        return records[order]
+        return sorted_by_key(records)
 
     def discard(self, index: int) -> None:
         """Free the disk space of a partition that was read."""
@@ -90,13 +121,17 @@ def _append(path: Path, records: Records) -> None:
 
 def repeated(records: Records) -> NDArray[np.bool_]:
     """Which of the sorted records have the key of the one before."""
+    keys = keys_only(records)
     same = np.zeros(len(records), bool)
-    same[1:] = (records["hi"][1:] == records["hi"][:-1]) & (records["lo"][1:] == records["lo"][:-1])
+    same[1:] = keys[1:] == keys[:-1]
     return same
 
 
 def keys_only(records: Records) -> Keys:
     """The keys as values that can be compared and searched."""
+    if "lo" not in _names(records):
+        whole: Keys = records["hi"]
+        return whole
     keys = np.empty(len(records), KEY)
     keys["hi"], keys["lo"] = records["hi"], records["lo"]
     return keys

@@ -14,11 +14,11 @@ from crossent.accumulators.registry import new_states
 from crossent.data.alignment import Aligned, Model, OrderDiffers, check_same_rows, zipped
 from crossent.data.batch import build
 from crossent.data.facts import UNKNOWN, Classes, Facts, facts_of
-from crossent.data.identity import Run, keys_of, normalised, run_of, strictly_increasing
-from crossent.data.joining import check_unique, estimated_rows, joined, places_of
+from crossent.data.identity import Run, normalised, run_of, strictly_increasing
+from crossent.data.joining import check_unique, estimated_rows, joined, keyed_records
 from crossent.data.labels import fingerprints
 from crossent.data.options import ReadOptions
-from crossent.data.partitions import RECORD, Partitions, Records, partitions_for
+from crossent.data.partitions import RECORD, Partitions, Records, needed, partitions_for
 from crossent.data.pieces import Piece
 from crossent.engines.local import run
 from crossent.engines.scoring import Scoring, score
@@ -62,10 +62,28 @@ class Job:
     memory: int
     progress: Progress
 
+    @property
+    def record(self) -> np.dtype[np.void]:
+        """What is kept of a row until it stands beside the other models' rows of the same id."""
+        options = self.options
+        used = {
+            "label": any(model.layout.label is not None for model in self.models),
+            "cluster": options.cluster_column is not None,
+            "groups": bool(options.groups) or options.position is not None,
+            "weight": options.weight is not None,
+            "bytes": options.bytes is not None,
+        }
+        whole = self.models[0].id_type is not None and self.models[0].id_type.whole
+        return needed(RECORD, whole=whole, facts=[name for name, there in used.items() if there])
+
     def batch_rows(self, models: Sequence[Model]) -> int:
         """Rows a batch: fewer where rows are wide."""
         width = sum(model.layout.width for model in models)
         return int(min(BATCH_ROWS, max(64, BATCH_NUMBERS // max(1, width))))
+
+    def apart(self) -> list[list[str]]:
+        """Groups for `new_state` where no model's losses are multiplied with another's."""
+        return [[model.name] for model in self.models]
 
     def spec_of(self, name: str) -> Spec:
         """The spec of one model: the common one, and its own figures."""
@@ -103,6 +121,14 @@ def merged(states: Sequence[State]) -> State:
 
 def side_by_side(job: Job, folder: Path) -> State:
     """All models zipped: one pass. Raises OrderDiffers where their row ids do not run in the same order."""
+    state = zipped_state(job)
+    if state.runs and not strictly_increasing(state.runs):
+        check_unique(job.models[0], job.options.where, folder, job.memory)
+    return state
+
+
+def zipped_state(job: Job) -> State:
+    """The state of all models zipped; whether an id occurs twice is left open, `runs` may tell."""
     names = [model.name for model in job.models]
 
     def update(state: State, aligned: Aligned) -> None:
@@ -120,10 +146,7 @@ def side_by_side(job: Job, folder: Path) -> State:
         job.progress(len(aligned.pieces[0]) * len(job.models))
 
     stream = zipped(job.models, job.options.where, job.batch_rows(job.models))
-    state = merged(run(stream, lambda: job.new_state([names]), update, job.threads))
-    if state.runs and not strictly_increasing(state.runs):
-        check_unique(job.models[0], job.options.where, folder, job.memory)
-    return state
+    return merged(run(stream, lambda: job.new_state([names]), update, job.threads))
 
 
 def _shared_facts(job: Job, aligned: Aligned) -> list[Facts]:
@@ -153,33 +176,46 @@ def _same_columns(job: Job, model: Model, piece: Piece, first: Piece) -> bool:
 
 def one_by_one(job: Job) -> State:
     """Each model by itself: rows are not paired, clusters are."""
-    names = [[model.name] for model in job.models]
-    state = job.new_state(names)
-    for index, model in enumerate(job.models):
-
-        def update(state: State, piece: Piece, index: int = index, model: Model = model) -> None:
-            facts = job.facts(model, piece)
-            rows = job.rows(model, piece, facts)
-            for accumulator in state.models[model.name].values():
-                accumulator.update(rows)
-            state.moments[index].update([rows.loss], facts.weight, facts.bytes)
-            job.progress(len(piece))
-
-        stream = model.stream(job.options.where, job.batch_rows([model]))
-        state.merge(merged(run(stream, lambda: job.new_state(names), update, job.threads)))
+    state = job.new_state(job.apart())
+    for index in range(len(job.models)):
+        state.merge(state_of_one(job, index, job.apart()))
     return state
+
+
+def state_of_one(
+    job: Job, index: int, groups: Sequence[Sequence[str]], write: Callable[[Records], None] | None = None
+) -> State:
+    """The statistics of one model by itself, the others' being empty. Its losses enter the moments where
+    `groups` has it alone; `write` is given the record of every row.
+    """
+    model = job.models[index]
+    alone = list(groups[index : index + 1]) == [[model.name]]
+
+    def update(state: State, piece: Piece) -> None:
+        facts = job.facts(model, piece)
+        rows = job.rows(model, piece, facts)
+        for accumulator in state.models[model.name].values():
+            accumulator.update(rows)
+        if write is not None:
+            write(_records(model, piece, facts, rows, job.record))
+        elif alone:
+            state.moments[index].update([rows.loss], facts.weight, facts.bytes)
+        job.progress(len(piece))
+
+    stream = model.stream(job.options.where, job.batch_rows([model]))
+    return merged(run(stream, lambda: job.new_state(groups), update, job.threads))
 
 
 def joined_on_disk(job: Job, folder: Path) -> State:
     """Each model by itself, its losses written to partitions by row id; then the partitions side by side."""
     names = [model.name for model in job.models]
-    record_bytes = sum(estimated_rows(m) for m in job.models) * RECORD.itemsize
+    record_bytes = sum(estimated_rows(m) for m in job.models) * job.record.itemsize
     count = partitions_for(record_bytes, job.memory)
     state = job.new_state([names])
     parts = []
-    for index, model in enumerate(job.models):
-        partitions = Partitions(folder, f"model{index}", count, RECORD)
-        _score_to_disk(job, state, model, partitions)
+    for index in range(len(job.models)):
+        partitions = Partitions(folder, f"model{index}", count, job.record)
+        state.merge(state_of_one(job, index, [names], partitions.write))
         parts.append(partitions)
     for records in joined(job.models, parts):
         weight = records[0]["weight"] if job.spec.weighted else None
@@ -188,26 +224,8 @@ def joined_on_disk(job: Job, folder: Path) -> State:
     return state
 
 
-def _score_to_disk(job: Job, state: State, model: Model, partitions: Partitions) -> None:
-    def update(state: State, piece: Piece) -> None:
-        facts = job.facts(model, piece)
-        rows = job.rows(model, piece, facts)
-        for accumulator in state.models[model.name].values():
-            accumulator.update(rows)
-        partitions.write(_records(model, piece, facts, rows))
-        job.progress(len(piece))
-
-    stream = model.stream(job.options.where, job.batch_rows([model]))
-    state.merge(
-        merged(run(stream, lambda: job.new_state([[m.name for m in job.models]]), update, job.threads))
-    )
-
-
-def _records(model: Model, piece: Piece, facts: Facts, rows: Rows) -> Records:
-    records: Records = np.zeros(len(piece), RECORD)
-    keys = keys_of(facts.ids)
-    records["hi"], records["lo"] = keys["hi"], keys["lo"]
-    records["at"] = places_of(model, piece)
+def _records(model: Model, piece: Piece, facts: Facts, rows: Rows, dtype: np.dtype[np.void]) -> Records:
+    records = keyed_records(model, piece, facts.ids, dtype)
     records["loss"] = rows.loss
     if facts.y is not None:
         records["label"] = (facts.y + 0.0).view(np.uint64)  # + 0.0: −0 is 0
@@ -238,12 +256,13 @@ def accumulate(job: Job, folder: Path, restarted: Callable[[], None]) -> State:
         return side_by_side(job, folder)
     except OrderDiffers:
         if job.models[0].id_type is None:
-            raise _cannot_pair(job) from None
+            raise cannot_pair(job) from None
         restarted()
         return joined_on_disk(job, folder)
 
 
-def _cannot_pair(job: Job) -> DataError:
+def cannot_pair(job: Job) -> DataError:
+    """The error for models without row ids that do not have the same number of rows."""
     rows = ", ".join(
         f"{m.source.rows if m.source.rows is not None else '?'} in {m.source.name}" for m in job.models
     )

@@ -39,6 +39,15 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class Window:
+    """Consecutive rows of one file of a source: from `begin` to before `end`, None for the last one."""
+
+    file: int
+    begin: int = 0
+    end: int | None = None
+
+
+@dataclass(frozen=True)
 class Source(ABC):
     """Predictions of one model in one place: a file, a folder of files or a table in memory."""
 
@@ -71,6 +80,15 @@ class Source(ABC):
         formats ignore it.
         """
 
+    def part(self, windows: Sequence[Window]) -> Source:
+        """The source of some of the rows; they keep their files and row numbers."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be cut into parts")
+
+    @property
+    def cuts(self) -> tuple[tuple[int, ...], ...]:
+        """For each file, the rows at which reading may begin without reading what is before them."""
+        return tuple((0,) for _ in self.files)
+
 
 class FileReader(ABC):
     """One file of one format: opening it learns its columns, `batches` opens it again and streams.
@@ -85,6 +103,9 @@ class FileReader(ABC):
     inferred: ClassVar[bool] = False
     """Types were taken from the first rows, so files of one folder may see different ones."""
 
+    cuts: tuple[int, ...] = (0,)
+    """Rows at which reading may begin without reading what is before them: a Parquet file's row groups."""
+
     def __init__(self, path: Path, schema: pa.Schema, rows: int | None) -> None:
         self.path = path
         self.schema = schema
@@ -95,3 +116,30 @@ class FileReader(ABC):
         self, columns: Sequence[str], batch_rows: int, types: Mapping[str, pa.DataType]
     ) -> Iterator[pa.RecordBatch]:
         """Stream the named columns of this file, in the order named, at most `batch_rows` rows at a time."""
+
+    def window(
+        self,
+        columns: Sequence[str],
+        batch_rows: int,
+        types: Mapping[str, pa.DataType],
+        begin: int,
+        end: int | None,
+    ) -> Iterator[pa.RecordBatch]:
+        """`batches` of the rows from `begin` to before `end`. What is before them is read and passed over,
+        but where a format can begin at one of its `cuts`.
+        """
+        yield from cut_to(self.batches(columns, batch_rows, types), 0, begin, end)
+
+
+def cut_to(
+    batches: Iterator[pa.RecordBatch], first: int, begin: int, end: int | None
+) -> Iterator[pa.RecordBatch]:
+    """The rows from `begin` to before `end` of batches that start at row `first`."""
+    for batch in batches:
+        low = max(begin - first, 0)
+        high = batch.num_rows if end is None else min(end - first, batch.num_rows)
+        if low < high:
+            yield batch.slice(low, high - low)
+        first += batch.num_rows
+        if end is not None and first >= end:
+            return

@@ -6,13 +6,13 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from crossent.data.readers.contract import Chunk, FileInfo, FileReader, Source
+from crossent.data.readers.contract import Chunk, FileInfo, FileReader, Source, Window
 from crossent.data.readers.faults import translated
 from crossent.data.readers.paths import Found, find
 from crossent.errors import DataError
@@ -30,6 +30,8 @@ class FileSource(Source):
     readers: tuple[FileReader, ...] = field(repr=False)
     partitions: tuple[Mapping[str, pa.Scalar[Any]], ...] = field(repr=False)
     """For each file, the value of each partition column."""
+    windows: tuple[Window, ...] | None = None
+    """Which rows of the files are meant, where not all are."""
 
     @property
     def text(self) -> bool:
@@ -38,14 +40,34 @@ class FileSource(Source):
     def batches(
         self, columns: Sequence[str], batch_rows: int, types: Mapping[str, pa.DataType] | None = None
     ) -> Iterator[Chunk]:
-        for reader, constants in zip(self.readers, self.partitions, strict=True):
+        windows = map(Window, range(len(self.readers))) if self.windows is None else self.windows
+        for window in windows:
+            reader, constants = self.readers[window.file], self.partitions[window.file]
             # Without a column of their own the rows could not be counted.
             own = [name for name in columns if name not in constants] or self.schema.names[:1]
             wanted = {name: self.schema.field(name).type for name in own} | dict(types or {})
-            first_row = 0
-            for batch in reader.batches(own, batch_rows, wanted):
+            first_row = window.begin
+            if self.windows is None:
+                batches = reader.batches(own, batch_rows, wanted)
+            else:
+                batches = reader.window(own, batch_rows, wanted, window.begin, window.end)
+            for batch in batches:
                 yield Chunk(_with_constants(batch, columns, constants), str(reader.path), first_row)
                 first_row += batch.num_rows
+
+    def part(self, windows: Sequence[Window]) -> FileSource:
+        used = sorted({window.file for window in windows})
+        return replace(
+            self,
+            files=tuple(self.files[i] for i in used),
+            readers=tuple(self.readers[i] for i in used),
+            partitions=tuple(self.partitions[i] for i in used),
+            windows=tuple(replace(window, file=used.index(window.file)) for window in windows),
+        )
+
+    @property
+    def cuts(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(reader.cuts for reader in self.readers)
 
 
 def open_files(places: Sequence[str], name: str, format: str | None) -> FileSource:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from crossent.data.readers.arrays import table_of_arrays
-from crossent.data.readers.contract import Chunk, FileInfo, Source
+from crossent.data.readers.contract import Chunk, FileInfo, Source, Window
 from crossent.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -23,14 +23,27 @@ class MemorySource(Source):
     """One table in memory, called a file of its own name in messages."""
 
     table: pa.Table = field(repr=False)
+    first_row: int = 0
+    """Number of the table's first row."""
 
     def batches(
         self, columns: Sequence[str], batch_rows: int, types: Mapping[str, pa.DataType] | None = None
     ) -> Iterator[Chunk]:
-        first_row = 0
+        first_row = self.first_row
         for batch in self.table.select(list(columns)).to_batches(max_chunksize=batch_rows):
             yield Chunk(batch, self.name, first_row)
             first_row += batch.num_rows
+
+    def part(self, windows: Sequence[Window]) -> MemorySource:
+        window = windows[0] if windows else Window(0, 0, 0)
+        end = self.table.num_rows if window.end is None else window.end
+        some = self.table.slice(window.begin, end - window.begin)
+        # a slice is sent to a worker with the whole table behind it; what was written and read stands alone
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, some.schema) as writer:
+            writer.write_table(some)
+        alone = pa.ipc.open_stream(sink.getvalue()).read_all()
+        return replace(self, table=alone, first_row=self.first_row + window.begin)
 
 
 def open_memory(data: object, name: str) -> MemorySource:

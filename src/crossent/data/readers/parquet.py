@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crossent.data.readers.contract import FileReader
+from crossent.data.readers.contract import FileReader, cut_to
 from crossent.data.readers.faults import translated
 from crossent.data.readers.registry import register_reader
 
@@ -26,13 +28,35 @@ class ParquetReader(FileReader):
 
     def __init__(self, path: Path) -> None:
         with translated(path), _open(path) as file:
-            super().__init__(path, file.schema_arrow, file.metadata.num_rows)
+            metadata = file.metadata
+            super().__init__(path, file.schema_arrow, metadata.num_rows)
+            sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+            self.cuts = (0, *accumulate(sizes[:-1]))
 
     def batches(
         self, columns: Sequence[str], batch_rows: int, types: Mapping[str, pa.DataType]
     ) -> Iterator[pa.RecordBatch]:
+        yield from self._groups(columns, batch_rows, None)
+
+    def window(
+        self,
+        columns: Sequence[str],
+        batch_rows: int,
+        types: Mapping[str, pa.DataType],
+        begin: int,
+        end: int | None,
+    ) -> Iterator[pa.RecordBatch]:
+        first = max(0, bisect_right(self.cuts, begin) - 1)
+        last = len(self.cuts) if end is None else bisect_left(self.cuts, end)
+        groups = self._groups(columns, batch_rows, range(first, last))
+        yield from cut_to(groups, self.cuts[first], begin, end)
+
+    def _groups(
+        self, columns: Sequence[str], batch_rows: int, groups: range | None
+    ) -> Iterator[pa.RecordBatch]:
         with translated(self.path), _open(self.path, len(columns)) as file:
-            for batch in file.iter_batches(batch_rows, columns=list(columns), use_threads=False):
+            chosen = None if groups is None else list(groups)
+            for batch in file.iter_batches(batch_rows, chosen, columns=list(columns), use_threads=False):
                 yield batch.select(list(columns))
 
 

@@ -1,0 +1,160 @@
+"""The driver: lists fragments, has them computed, keeps what was found, and adds it up."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from crossent.data.alignment import OrderDiffers
+from crossent.distributed.checkpoints import Checkpoints, NoCheckpoints
+from crossent.distributed.engines.contract import Engine, Outcome, Task
+from crossent.distributed.fragments import Fragment
+from crossent.distributed.wire import decode
+from crossent.engines.passes import Job, State
+from crossent.errors import CrossentError, DataError
+
+ATTEMPTS = 4
+"""Of a fragment that was lost with its worker, beyond what the engine tries by itself."""
+
+log = logging.getLogger("crossent.distributed")
+TaskOf = Callable[[Fragment], Task]
+
+
+@dataclass
+class Tally:
+    """What the work was."""
+
+    rows: int = 0
+    bytes: int = 0
+    fragments: int = 0
+    resumed: int = 0
+    retried: int = 0
+    begun: float = field(default_factory=time.monotonic)
+
+    def sentence(self, engine: str) -> str:
+        """One line for people."""
+        seconds = max(time.monotonic() - self.begun, 1e-9)
+        parts = [f"{self.fragments} fragments"]
+        parts += [f"{self.resumed} from the checkpoint"] * bool(self.resumed)
+        parts += [f"{self.retried} tried again"] * bool(self.retried)
+        return (
+            f"{engine}: {self.rows:,} rows, {self.bytes / 1e6:,.1f} MB in {seconds:.1f} s "
+            f"({self.rows / seconds / 1e6:.1f} M rows/s); {', '.join(parts)}"
+        )
+
+
+@dataclass
+class Driver:
+    """Has fragments computed on an engine, whatever becomes of its workers."""
+
+    job: Job
+    engine: Engine
+    kept: Checkpoints | NoCheckpoints
+    tally: Tally = field(default_factory=Tally)
+
+    def collect(
+        self,
+        phase: str,
+        listed: Sequence[Fragment],
+        task_of: TaskOf,
+        empty: Callable[[], State],
+        done: Callable[[Fragment], bool] = lambda fragment: True,
+    ) -> State:
+        """The states of all fragments, added up as they come."""
+        total = empty()
+        for _, data in self.outcomes(phase, listed, task_of, done):
+            total.merge(decode(data, empty))
+        return total
+
+    def outcomes(
+        self,
+        phase: str,
+        listed: Sequence[Fragment],
+        task_of: TaskOf,
+        done: Callable[[Fragment], bool] = lambda fragment: True,
+    ) -> Iterator[tuple[int, bytes]]:
+        """What was found of each fragment, once, in any order.
+
+        `done` says of a fragment with a checkpoint whether what else it left is still there.
+        """
+        self.tally.fragments += len(listed)
+        missing = []
+        for fragment in listed:
+            saved = self.kept.read(phase, fragment.number) if done(fragment) else None
+            if saved is None:
+                missing.append(fragment)
+            else:
+                self.tally.resumed += 1
+                self._count(fragment)
+                yield fragment.number, saved
+        for attempt in range(ATTEMPTS):
+            lost: list[Outcome] = []
+            yield from self._round(phase, missing, task_of, lost)
+            if not lost:
+                return
+            for outcome in lost:
+                log.warning(
+                    "lost: %s",
+                    outcome.lost,
+                    extra={"event": "lost", "phase": phase, "fragment": outcome.number, "attempt": attempt},
+                )
+            self.tally.retried += len(lost)
+            numbers = {outcome.number for outcome in lost}
+            missing = [fragment for fragment in missing if fragment.number in numbers]
+        raise self._given_up(missing[0], lost[-1])
+
+    def _round(
+        self, phase: str, missing: Sequence[Fragment], task_of: TaskOf, lost: list[Outcome]
+    ) -> Iterator[tuple[int, bytes]]:
+        """One attempt at fragments; those whose worker died are added to `lost`.
+
+        After a fault of the data no more are begun. Of several the one of the earliest fragment is raised, so
+        that the same data fail in the same way.
+        """
+        waiting = {fragment.number: fragment for fragment in missing}
+        faults: list[tuple[int, CrossentError | OrderDiffers]] = []
+
+        def feed() -> Iterator[Task]:
+            for fragment in missing:
+                if faults:
+                    return
+                yield task_of(fragment)
+
+        for outcome in self.engine.run(feed()):
+            if outcome.fault is not None:
+                faults.append((outcome.number, outcome.fault))
+            elif outcome.data is None:
+                lost.append(outcome)
+            elif outcome.number in waiting:  # a task that was performed twice counts once
+                fragment = waiting.pop(outcome.number)
+                self.kept.write(phase, outcome.number, outcome.data)
+                self._count(fragment)
+                log.debug(
+                    "fragment done",
+                    extra={
+                        "event": "fragment",
+                        "phase": phase,
+                        "fragment": outcome.number,
+                        "seconds": outcome.seconds,
+                    },
+                )
+                yield outcome.number, outcome.data
+        if faults:
+            raise min(faults, key=lambda fault: fault[0])[1]
+
+    def _count(self, fragment: Fragment) -> None:
+        self.tally.rows += fragment.rows or 0
+        self.job.progress(fragment.rows or 0)
+
+    def _given_up(self, fragment: Fragment, outcome: Outcome) -> DataError:
+        window, model = fragment.windows[0][0], self.job.models[0]
+        return DataError(
+            "fragment-lost",
+            f"its rows from here to {window.end} were lost {ATTEMPTS} times, the last time because: "
+            f"{outcome.lost}",
+            file=model.source.files[window.file].path,
+            row=window.begin,
+            cure="look into the workers' logs; smaller fragments (--fragment-rows) need less memory",
+        )

@@ -1,0 +1,1 @@
+"""Engines: what runs tasks, in threads, in processes, or on the machines of a cluster."""

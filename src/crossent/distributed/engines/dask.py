@@ -1,0 +1,75 @@
+"""Tasks on the machines of a Dask cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from crossent.distributed.engines.contract import WINDOW, Engine, Order, Outcome, Task, perform
+from crossent.distributed.engines.ray import cannot_reach
+from crossent.errors import MissingExtra
+
+SECONDS = 20
+"""To wait for a scheduler."""
+
+
+class DaskEngine(Engine):
+    """Dask futures, `WINDOW` for each worker's thread under way.
+
+    address : of a scheduler, such as tcp://host:8786; without it a cluster of processes with one thread each
+        is started here, and ended by `close`.
+    """
+
+    name = "dask"
+
+    def __init__(self, address: str | None = None, workers: int | None = None) -> None:
+        try:
+            import distributed
+        except ModuleNotFoundError:
+            raise MissingExtra("dask", "the engine dask") from None
+        self._dask: Any = distributed
+        self._cluster: Any = None
+        if address is None:
+            self._cluster = distributed.LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50
+            )
+        try:
+            self._client: Any = distributed.Client(
+                address or self._cluster, timeout=SECONDS, set_as_default=False
+            )
+        except (OSError, ValueError) as error:
+            raise cannot_reach("dask", address, error) from None
+
+    @property
+    def workers(self) -> int:
+        return max(1, int(sum(self._client.nthreads().values())))
+
+    def run(self, tasks: Iterator[Task]) -> Iterator[Outcome]:
+        numbers: dict[str, int] = {}
+        arriving = self._dask.as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
+        try:
+            while True:
+                for task in islice(tasks, max(0, WINDOW * self.workers - len(numbers))):
+                    # Dask's own retries are for exceptions; a worker that dies is tried again by itself
+                    future = self._client.submit(perform, Order(task), pure=False)
+                    numbers[future.key] = task.number
+                    arriving.add(future)
+                if not numbers:
+                    return
+                future, found = next(arriving)
+                yield self._outcome(found, numbers.pop(future.key))
+                future.release()
+        finally:
+            self._client.cancel([f for f in arriving.futures if f.key in numbers])
+
+    def _outcome(self, found: Any, number: int) -> Outcome:
+        if isinstance(found, Outcome):
+            return found
+        error = found[1] if isinstance(found, tuple) else found
+        return Outcome(number, lost=f"{type(error).__name__}: {str(error).splitlines()[0][:200]}")
+
+    def close(self) -> None:
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()

@@ -1,0 +1,101 @@
+"""Fragments: the parts of the data that are computed apart, on whatever machine, and counted once.
+
+All models are cut at the same rows, so that a fragment holds the same rows of each as long as their ids run
+in the same order; whether they do is checked where a fragment is computed, not assumed. Files whose number of
+rows is not known before they are read (CSV, JSON Lines) are fragments as a whole.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+from crossent.data.alignment import Model
+from crossent.data.readers.contract import Source, Window
+
+BYTES = 64 << 20
+"""Of files that a fragment takes unless told how many rows: a second or two of work."""
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """Some rows: for each model the windows of its files. `rows` counts those of all models, if known."""
+
+    number: int
+    windows: tuple[tuple[Window, ...], ...]
+    rows: int | None = None
+
+
+def side_by_side(models: Sequence[Model], rows: int | None) -> list[Fragment]:
+    """Fragments that hold the same rows of every model, if the models' rows run in the same order.
+
+    rows : how many a fragment has; without it some `BYTES` of files, cut where the first model's formats
+        can begin to read.
+    """
+    sources = [model.source for model in models]
+    counts = {source.rows for source in sources}
+    if None in counts or len(counts) > 1:
+        return _by_files(sources)
+    (count,) = counts
+    assert count is not None
+    edges = _every(rows, count) if rows else _at_cuts(sources, count)
+    spans = [_Spans(source) for source in sources]
+    return [
+        Fragment(number, tuple(s.windows(begin, end) for s in spans), (end - begin) * len(models))
+        for number, (begin, end) in enumerate(pairwise(edges))
+    ]
+
+
+def of_one(model: Model, rows: int | None) -> list[Fragment]:
+    """Fragments of a model by itself."""
+    return side_by_side([model], rows)
+
+
+def _by_files(sources: Sequence[Source]) -> list[Fragment]:
+    """One fragment a file where all models have as many files, else one of everything."""
+    files = [len(source.files) for source in sources]
+    if len(set(files)) == 1:
+        return [Fragment(i, tuple((Window(i),) for _ in sources)) for i in range(files[0])]
+    return [Fragment(0, tuple(tuple(Window(i) for i in range(count)) for count in files))]
+
+
+def _every(rows: int, count: int) -> list[int]:
+    return [*range(0, count, rows), count] if count else [0, 0]
+
+
+def _at_cuts(sources: Sequence[Source], count: int) -> list[int]:
+    """Edges at the first source's cuts, some BYTES of all sources apart."""
+    size = sum({id(s): sum(f.bytes for f in s.files) for s in sources}.values())
+    step = max(1, count * BYTES // max(size, 1))
+    edges = [0]
+    starts = _starts(sources[0])
+    for start, cuts in zip(starts, sources[0].cuts, strict=False):
+        edges.extend(start + cut for cut in cuts if start + cut >= edges[-1] + step)
+    # a short rest goes with what is before it
+    if len(edges) > 1 and count - edges[-1] < step // 2:
+        edges.pop()
+    return [*edges, count]
+
+
+def _starts(source: Source) -> list[int]:
+    """The number of rows before each file, and of all."""
+    return [0, *accumulate(file.rows or 0 for file in source.files)]
+
+
+class _Spans:
+    """Where rows counted over all files lie in them."""
+
+    def __init__(self, source: Source) -> None:
+        self._starts = _starts(source)
+
+    def windows(self, begin: int, end: int) -> tuple[Window, ...]:
+        first = max(0, bisect_right(self._starts, begin) - 1)
+        last = max(first + 1, bisect_left(self._starts, end))
+        found = [self._window(i, begin, end) for i in range(min(first, len(self._starts) - 2), last)]
+        return tuple(window for window in found if window.begin != window.end) or (found[0],)
+
+    def _window(self, file: int, begin: int, end: int) -> Window:
+        start, stop = self._starts[file], self._starts[file + 1]
+        return Window(file, max(begin - start, 0), min(end, stop) - start)

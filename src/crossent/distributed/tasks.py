@@ -1,0 +1,113 @@
+"""What is done with a fragment on a worker."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from crossent.data.alignment import Model
+from crossent.data.identity import one_run
+from crossent.data.readers.contract import FileInfo
+from crossent.data.readers.files import FileSource, file_info
+from crossent.distributed.fragments import Fragment
+from crossent.distributed.wire import encode
+from crossent.engines.passes import Job, state_of_one, zipped_state
+from crossent.errors import DataError
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """The same rows of all models. Raises OrderDiffers where they turn out not to be the same."""
+
+    number: int
+    job: Job
+
+    def perform(self) -> bytes:
+        with_same_files(self.job.models)
+        state = zipped_state(self.job)
+        with_same_files(self.job.models)
+        state.runs = one_run(self.number, state.runs)
+        return encode(state)
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Some rows of one model, paired with no other's."""
+
+    number: int
+    job: Job
+    index: int
+
+    def perform(self) -> bytes:
+        model = self.job.models[self.index]
+        with_same_files([model])
+        state = state_of_one(self.job, self.index, self.job.apart())
+        with_same_files([model])
+        return encode(state)
+
+
+def part(job: Job, fragment: Fragment) -> Job:
+    """The job with nothing but the rows of a fragment, for one thread of a worker."""
+    # columns of one table stay columns of one table
+    sources = {
+        id(model.source): model.source.part(windows)
+        for model, windows in zip(job.models, fragment.windows, strict=True)
+    }
+    models = [
+        model.part(windows, sources[id(model.source)])
+        for model, windows in zip(job.models, fragment.windows, strict=True)
+    ]
+    return _for_worker(replace(job, models=models))
+
+
+def part_of_one(job: Job, index: int, fragment: Fragment) -> Job:
+    """The job with the rows of a fragment of one model, and none of the others'."""
+    models = [
+        model.part(fragment.windows[0]) if i == index else model.part(())
+        for i, model in enumerate(job.models)
+    ]
+    return _for_worker(replace(job, models=models))
+
+
+def _for_worker(job: Job) -> Job:
+    return replace(job, threads=1, progress=_unseen)
+
+
+def _unseen(rows: int) -> None:
+    """Progress is shown where the outcomes come home."""
+
+
+_known: dict[str, tuple[int, int, str]] = {}
+"""Of files that were found to be the same as when the fragments were listed: size, time and digest."""
+
+
+def with_same_files(models: Sequence[Model]) -> None:
+    """Raise DataError where a file is no longer the one that was listed."""
+    for model in models:
+        if isinstance(model.source, FileSource):
+            for info in model.source.files:
+                _check_same(info)
+
+
+def _check_same(info: FileInfo) -> None:
+    try:
+        found = os.stat(info.path)
+    except OSError:
+        raise _changed(info, "is not there any more") from None
+    seen = (found.st_size, found.st_mtime_ns, info.digest)
+    if _known.get(info.path) == seen:
+        return
+    if found.st_size != info.bytes or file_info(Path(info.path)).digest != info.digest:
+        raise _changed(info, "has changed since its rows were listed")
+    _known[info.path] = seen
+
+
+def _changed(info: FileInfo, how: str) -> DataError:
+    return DataError(
+        "file-changed",
+        f"the file {how}",
+        file=info.path,
+        cure="parts of the rows may have been read before: put it back, or run again from the start",
+    )
