@@ -182,6 +182,14 @@ def test_limbs_as_text_are_the_same_sums(values):
     assert unpack_limbs(packed) == sums, "a loaded state does not write into what it was loaded from"
 
 
+def test_few_full_cells_of_many_take_little_room():
+    sums = LimbSums(10_000)
+    sums.add(np.array([7, 9_000]), np.array([0.1, -1e300]))
+    text = json.dumps(pack_limbs(sums))
+    assert len(text) < 1_000
+    assert unpack_limbs(json.loads(text)) == sums
+
+
 def test_limbs_are_little_endian_whatever_the_machine():
     sums = LimbSums()
     sums.add_counts(np.array([1, 258]))

@@ -29,21 +29,39 @@ def unpack_integer(text: str) -> int:
 
 
 def pack_limbs(sums: LimbSums, order: Ints | None = None) -> dict[str, Any]:
-    """Exact cell sums as plain data."""
-    taken = sums.take(np.arange(sums.cells) if order is None else order)
-    return {
-        "cells": taken.cells,
-        "limbs": {
-            str(j): base64.b64encode(a.astype("<i8").tobytes()).decode() for j, a in taken.limbs.items()
-        },
-    }
+    """Exact cell sums as plain data: of each limb all cells, or those that are not 0 where these are few."""
+    if order is None:
+        sums.canonical()
+    else:
+        sums = sums.take(order)
+    return {"cells": sums.cells, "limbs": {str(j): _pack_limb(limb) for j, limb in sums.limbs.items()}}
+
+
+def _pack_limb(limb: Ints) -> str | list[str]:
+    full = np.flatnonzero(limb)
+    if 2 * full.size >= limb.size:
+        return _text(limb)
+    return [_text(full), _text(limb[full])]
+
+
+def _text(numbers: Ints) -> str:
+    return base64.b64encode(numbers.astype("<i8").tobytes()).decode()
+
+
+def _numbers(text: str) -> Ints:
+    return np.frombuffer(base64.b64decode(text), "<i8").astype(np.int64)
 
 
 def unpack_limbs(packed: Mapping[str, Any]) -> LimbSums:
     """The cell sums written by `pack_limbs`."""
     sums = LimbSums(packed["cells"])
-    for j, text in packed["limbs"].items():
-        sums.limbs[int(j)] = np.frombuffer(base64.b64decode(text), "<i8").astype(np.int64)
+    for j, saved in packed["limbs"].items():
+        if isinstance(saved, str):
+            sums.limbs[int(j)] = _numbers(saved)
+        else:
+            full, values = map(_numbers, saved)
+            sums.limbs[int(j)] = limb = np.zeros(sums.cells, np.int64)
+            limb[full] = values
     return sums
 
 
@@ -129,13 +147,11 @@ class KeyedSums:
     def load_table(self, table: pa.Table) -> None:
         """Take over what `table` gave, or a sum of such tables (null for limbs that one lacked)."""
         self.keys = {key: i for i, key in enumerate(table.column("key").to_pylist())}
-        self.columns = {name: LimbSums(len(self.keys)) for name in self.columns}
+        limbs: dict[str, dict[int, Ints]] = {name: {} for name in self.columns}
         for field in table.column_names[1:]:
             name, _, limb = field.rpartition(":")
-            filled = table.column(field).fill_null(0).to_numpy()
-            self.columns[name].limbs[int(limb)] = np.array(filled, np.int64)
-        for column in self.columns.values():
-            column.canonical()
+            limbs[name][int(limb)] = np.array(table.column(field).fill_null(0).to_numpy(), np.int64)
+        self.columns = {name: LimbSums.of(len(self.keys), found) for name, found in limbs.items()}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take over a saved state."""

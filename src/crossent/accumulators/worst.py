@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -68,11 +68,18 @@ class WorstRows(Accumulator):
         del self.rows[KEPT:]
 
     def merge(self, other: Self) -> None:
-        self.rows.extend(other.rows)
-        self._trim()
+        full = len(self.rows) == KEPT
+        new = [row for row in other.rows if not full or row.loss >= self.rows[-1].loss]
+        if new:
+            self.rows.extend(new)
+            self._trim()
 
     def state(self) -> dict[str, Any]:
-        return {"rows": [[r.loss.hex(), *astuple(r)[1:-1], r.contribution.hex()] for r in self.rows]}
+        return {
+            "rows": [
+                [r.loss.hex(), r.key, r.row, r.label, r.predicted, r.contribution.hex()] for r in self.rows
+            ]
+        }
 
     def load(self, state: dict[str, Any]) -> None:
         self.rows = [

@@ -25,7 +25,15 @@ class LimbSums:
     def __init__(self, cells: int = 0) -> None:
         self.cells = cells
         self.limbs: dict[int, Ints] = {}
-        self._pending = 0
+        self._pending = 0  # additions since the limbs were canonical
+
+    @classmethod
+    def of(cls, cells: int, limbs: dict[int, Ints]) -> LimbSums:
+        """The sums of limbs that need not be canonical; the arrays are taken over."""
+        sums = cls(cells)
+        sums.limbs = limbs
+        sums._carry()
+        return sums
 
     def resize(self, cells: int) -> None:
         """Make room for more cells."""
@@ -103,6 +111,10 @@ class LimbSums:
 
     def canonical(self) -> None:
         """Carry until every limb lies in [−2³¹, 2³¹); drop limbs that are zero everywhere."""
+        if self._pending:
+            self._carry()
+
+    def _carry(self) -> None:
         pending = sorted(self.limbs)
         while pending:
             j = pending.pop(0)
@@ -120,8 +132,8 @@ class LimbSums:
     def merge(self, other: LimbSums, codes: Ints | None = None) -> None:
         """Add another table; `codes` says which cell each of its cells goes to (distinct)."""
         other.canonical()
-        target = np.arange(other.cells) if codes is None else codes
-        self.resize(int(target.max()) + 1 if target.size else 0)
+        target = slice(other.cells) if codes is None else codes
+        self._reach(slice(0, other.cells) if codes is None else codes)
         for j, limb in other.limbs.items():
             self._limb(j)[target] += limb
         self._count()
@@ -130,7 +142,7 @@ class LimbSums:
         """The same sums with the cells in another order."""
         taken = LimbSums(order.size)
         taken.limbs = {j: a[order] for j, a in self.limbs.items()}
-        taken.canonical()
+        taken._carry()  # limbs that are zero in all that was taken are dropped
         return taken
 
     def floats(self) -> Floats:
