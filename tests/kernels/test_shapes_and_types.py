@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossent import kernels
-from crossent.errors import DataError
+from crossent.errors import DataError, UsageError
 from crossent.kernels import reference
 
 FEW = settings(max_examples=40, deadline=None)
@@ -132,6 +132,13 @@ def test_labels_that_are_no_integers_are_refused(name, classes):
     labels, z = sample(20, classes)
     with pytest.raises(TypeError):
         OURS[name](labels.astype(np.float64), z)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.bool_, np.complex64])
+def test_gradients_are_of_floating_point_logits_only(dtype):
+    """Whole numbers have no room for them, and 16 bits may be meant as a bfloat16."""
+    with pytest.raises(UsageError, match="floating-point"):
+        kernels.loss_and_gradient_from_logits(np.zeros(3, np.int64), np.ones((3, 4), dtype))
 
 
 @pytest.mark.parametrize("rows", [1, 9_000])

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossent.errors import UsageError
+from crossent.kernels.narrow import BFLOAT16
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -101,6 +102,8 @@ def check_temperature(temperature: float) -> None:
 
 def room_for(z: NDArray[np.floating], out: NDArray[np.floating] | None) -> NDArray[np.floating]:
     """Where the gradient goes: `out`, which may be z itself, or a new array."""
+    floating = z.dtype.kind == "f" or z.dtype == BFLOAT16
+    require(floating, "logits", (z.shape, z.dtype.name), "floating-point numbers: the gradient has their type")
     if out is None:
         return np.empty(z.shape, z.dtype.newbyteorder("="))
     same = out.shape == z.shape and out.dtype == z.dtype
