@@ -277,7 +277,7 @@ def joined(parts: list[RowLosses]) -> RowLosses:
 def tiles_for(rows: int, classes: int, dtype: torch.dtype, device: torch.device, budget: int | None) -> Tiles:
     """Rows × classes of a tile of at most `budget` bytes of logits.
 
-    float32: rows of all classes, 192 of them if nothing is said (128 MiB at most): fewer make slower
+    float32: rows of all classes, 192 of them if nothing is said (52 MiB at most): fewer make slower
     products. bfloat16: all rows of some classes (2048 of them, but 16 to 64 MiB), so that the
     gradient of W is rounded once and never kept in float32.
     """
@@ -290,7 +290,7 @@ def tiles_for(rows: int, classes: int, dtype: torch.dtype, device: torch.device,
             return Tiles(rows, min(block, classes))
         # the gradient of all rows stands beside the logits of a part of them
         return Tiles(max(16, min(rows, budget // (2 * size * UNIT))), UNIT)
-    budget = budget or min(128 << 20, 192 * size * classes)
+    budget = budget or min(52 << 20, 192 * size * classes)
     at_once = budget // (size * max(classes, 1))
     if at_once >= 16:
         return Tiles(min(rows, at_once), classes)
