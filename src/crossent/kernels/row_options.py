@@ -103,7 +103,7 @@ def check_temperature(temperature: float) -> None:
 def room_for(z: NDArray[np.floating], out: NDArray[np.floating] | None) -> NDArray[np.floating]:
     """Where the gradient goes: `out`, which may be z itself, or a new array."""
     floating = z.dtype.kind == "f" or z.dtype == BFLOAT16
-    require(floating, "logits", (z.shape, z.dtype.name), "floating-point numbers: the gradient has their type")
+    require(floating, "logits", (z.shape, z.dtype.name), "floating-point numbers, as the gradient is")
     if out is None:
         return np.empty(z.shape, z.dtype.newbyteorder("="))
     same = out.shape == z.shape and out.dtype == z.dtype
