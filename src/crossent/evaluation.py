@@ -16,6 +16,7 @@ from typing import Any
 from crossent.accumulators.contract import Spec
 from crossent.accumulators.moments import Moments
 from crossent.accumulators.registry import new_states
+from crossent.accumulators.tables import with_all_cells
 from crossent.engines.passes import State
 from crossent.errors import DataError, MergeError
 from crossent.files import replacing
@@ -104,7 +105,10 @@ class Evaluation:
             "setup": setup,
             "spec": spec,
             "models": {
-                name: {key: {"version": a.version, "state": a.state()} for key, a in accumulators.items()}
+                name: {
+                    key: {"version": a.version, "state": with_all_cells(a.state())}
+                    for key, a in accumulators.items()
+                }
                 for name, accumulators in self.state.models.items()
             },
             "moments": [m.state() for m in self.state.moments],

@@ -77,6 +77,16 @@ class Cells:
         return Cells(self.index, self.codes[mask])
 
 
+def with_all_cells(state: Any) -> Any:
+    """A state as saved files have it: every cell of every limb, however few of them are not 0."""
+    if not isinstance(state, dict):
+        return state
+    if "limbs" in state:
+        limbs = unpack_limbs(state).limbs
+        return {**state, "limbs": {str(j): _text(limb) for j, limb in limbs.items()}}
+    return {key: with_all_cells(value) for key, value in state.items()}
+
+
 class KeyedSums:
     """Named columns of exact sums, one cell a key: each column has as many cells as there are keys."""
 
