@@ -20,6 +20,8 @@ ATTEMPTS = 4
 
 log = logging.getLogger("crossent.distributed")
 TaskOf = Callable[[Fragment], Task]
+Faults = dict[int, CrossentError | OrderDiffers]
+"""Of the data, by fragment."""
 
 
 @dataclass
@@ -89,45 +91,58 @@ class Driver:
                 self.tally.resumed += 1
                 self._count(fragment)
                 yield fragment.number, saved
+        faults: Faults = {}
         for attempt in range(ATTEMPTS):
-            lost: list[Outcome] = []
-            yield from self._round(phase, missing, task_of, lost)
+            lost: dict[int, Outcome] = {}
+            yield from self._round(phase, missing, task_of, lost, faults)
+            if faults:
+                # an earlier fragment that was lost may have a fault, too, which is then the one to raise
+                lost = {number: outcome for number, outcome in lost.items() if number < min(faults)}
             if not lost:
-                return
-            for outcome in lost:
+                break
+            for outcome in lost.values():
                 log.warning(
                     "lost: %s",
                     outcome.lost,
                     extra={"event": "lost", "phase": phase, "fragment": outcome.number, "attempt": attempt},
                 )
             self.tally.retried += len(lost)
-            numbers = {outcome.number for outcome in lost}
-            missing = [fragment for fragment in missing if fragment.number in numbers]
-        raise self._given_up(missing[0], lost[-1])
+            missing = [fragment for fragment in missing if fragment.number in lost]
+        else:
+            raise self._given_up(missing[0], lost[missing[0].number])
+        if faults:
+            raise faults[min(faults)]
 
     def _round(
-        self, phase: str, missing: Sequence[Fragment], task_of: TaskOf, lost: list[Outcome]
+        self,
+        phase: str,
+        missing: Sequence[Fragment],
+        task_of: TaskOf,
+        lost: dict[int, Outcome],
+        faults: Faults,
     ) -> Iterator[tuple[int, bytes]]:
-        """One attempt at fragments; those whose worker died are added to `lost`.
+        """One attempt at fragments; those whose worker died are added to `lost`, those at fault to `faults`.
 
-        After a fault of the data no more are begun. Of several the one of the earliest fragment is raised, so
-        that the same data fail in the same way.
+        After a fault of the data no later fragment is begun. Of several the one of the earliest fragment is
+        raised, so that the same data fail in the same way.
         """
         waiting = {fragment.number: fragment for fragment in missing}
-        faults: list[tuple[int, CrossentError | OrderDiffers]] = []
 
         def feed() -> Iterator[Task]:
             for fragment in missing:
-                if faults:
+                if faults and fragment.number > min(faults):
                     return
                 yield task_of(fragment)
 
         for outcome in self.engine.run(feed()):
+            if outcome.number not in waiting:
+                continue  # it was performed twice, and counts once
             if outcome.fault is not None:
-                faults.append((outcome.number, outcome.fault))
+                faults[outcome.number] = outcome.fault
             elif outcome.data is None:
-                lost.append(outcome)
-            elif outcome.number in waiting:  # a task that was performed twice counts once
+                lost[outcome.number] = outcome
+            else:
+                lost.pop(outcome.number, None)
                 fragment = waiting.pop(outcome.number)
                 self.kept.write(phase, outcome.number, outcome.data)
                 self._count(fragment)
@@ -141,8 +156,6 @@ class Driver:
                     },
                 )
                 yield outcome.number, outcome.data
-        if faults:
-            raise min(faults, key=lambda fault: fault[0])[1]
 
     def _count(self, fragment: Fragment) -> None:
         self.tally.rows += fragment.rows or 0

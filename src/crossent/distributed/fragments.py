@@ -48,17 +48,21 @@ def side_by_side(models: Sequence[Model], rows: int | None) -> list[Fragment]:
     ]
 
 
-def of_one(model: Model, rows: int | None) -> list[Fragment]:
-    """Fragments of a model by itself."""
-    return side_by_side([model], rows)
+def whole(models: Sequence[Model]) -> list[Fragment]:
+    """All rows of all models in one fragment."""
+    return [_all_of([model.source for model in models])]
 
 
 def _by_files(sources: Sequence[Source]) -> list[Fragment]:
     """One fragment a file where all models have as many files, else one of everything."""
-    files = [len(source.files) for source in sources]
-    if len(set(files)) == 1:
-        return [Fragment(i, tuple((Window(i),) for _ in sources)) for i in range(files[0])]
-    return [Fragment(0, tuple(tuple(Window(i) for i in range(count)) for count in files))]
+    files = {len(source.files) for source in sources}
+    if len(files) > 1:
+        return [_all_of(sources)]
+    return [Fragment(i, tuple((Window(i),) for _ in sources)) for i in range(files.pop())]
+
+
+def _all_of(sources: Sequence[Source]) -> Fragment:
+    return Fragment(0, tuple(tuple(Window(i) for i in range(len(source.files))) for source in sources))
 
 
 def _every(rows: int, count: int) -> list[int]:
@@ -91,10 +95,9 @@ class _Spans:
         self._starts = _starts(source)
 
     def windows(self, begin: int, end: int) -> tuple[Window, ...]:
-        first = max(0, bisect_right(self._starts, begin) - 1)
-        last = max(first + 1, bisect_left(self._starts, end))
-        found = [self._window(i, begin, end) for i in range(min(first, len(self._starts) - 2), last)]
-        return tuple(window for window in found if window.begin != window.end) or (found[0],)
+        first, last = bisect_right(self._starts, begin) - 1, bisect_left(self._starts, end)
+        found = [self._window(i, begin, end) for i in range(first, last)]
+        return tuple(window for window in found if window.begin != window.end) or (Window(0, 0, 0),)
 
     def _window(self, file: int, begin: int, end: int) -> Window:
         start, stop = self._starts[file], self._starts[file + 1]

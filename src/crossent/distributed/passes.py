@@ -35,6 +35,7 @@ from crossent.distributed.joins import Ids, Join, Joined, Scores
 from crossent.distributed.plan import Plan
 from crossent.distributed.tasks import Alone, SideBySide, part, part_of_one
 from crossent.engines.passes import Job, State, cannot_pair
+from crossent.errors import DataError
 from crossent.version import VERSION
 
 Say = Callable[[str], None]
@@ -65,19 +66,28 @@ class Passes:
         if self.job.options.unit is not None:
             return self._one_by_one()
         try:
-            return self._side_by_side()
+            return self._side_by_side("rows", fragments.side_by_side(self.job.models, self.rows))
         except OrderDiffers:
             if self.job.models[0].id_type is None:
-                raise cannot_pair(self.job) from None
+                return self._by_position()
             restarted()
             return self._joined()
 
-    def _side_by_side(self) -> State:
+    def _by_position(self) -> State:
+        """Without ids, conditions may leave out other rows of each model's fragments, and text be cut into
+        other files: the rows correspond only where all are counted from the first.
+        """
+        try:
+            return self._side_by_side("all rows", fragments.whole(self.job.models))
+        except OrderDiffers:
+            raise cannot_pair(self.job) from None
+
+    def _side_by_side(self, phase: str, listed: Sequence[Fragment]) -> State:
         job = self.job
         names = [model.name for model in job.models]
         state = self.driver.collect(
-            "rows",
-            fragments.side_by_side(job.models, self.rows),
+            phase,
+            listed,
             lambda f: SideBySide(f.number, part(job, f)),
             lambda: job.new_state([names]),
         )
@@ -106,8 +116,11 @@ class Passes:
     def _require_rows(self, moments: Moments, models: Sequence[Model]) -> None:
         """DataError where no row meets the conditions, which no fragment can know."""
         if moments.rows == 0:
-            for model in models:
-                next(model.stream(self.job.options.where, self.job.batch_rows([model])))
+            self._require_some(models)
+
+    def _require_some(self, models: Sequence[Model]) -> None:
+        for model in models:
+            next(model.stream(self.job.options.where, self.job.batch_rows([model])))
 
     # --- rows in different orders --------------------------------------------------------------------------
 
@@ -128,7 +141,12 @@ class Passes:
                 )
             )
         found = self._partitions("partitions", exchange, kinds, names)
-        self._check(job.models, found)
+        try:
+            self._check(job.models, found)
+        except DataError:
+            # no id is in every file where none is left of one model: that is the fault to name
+            self._require_some(job.models)
+            raise
         for joined in found:
             state.moments[0].merge(Moments.load(joined.moments))
         self._require_rows(state.moments[0], job.models)
