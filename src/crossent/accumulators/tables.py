@@ -119,6 +119,11 @@ class KeyedSums:
 
     def merge(self, other: KeyedSums) -> None:
         """Add another table with the same columns."""
+        if not self.keys:
+            # millions of keys need not be looked up one by one
+            self.keys = dict(other.keys)
+            self.columns = {name: column.copy() for name, column in other.columns.items()}
+            return
         index = self._index(list(other.keys))
         for name, column in other.columns.items():
             self.columns[name].merge(column, index)

@@ -11,6 +11,7 @@ from crossent.data.alignment import OrderDiffers
 from crossent.distributed.checkpoints import Checkpoints, NoCheckpoints
 from crossent.distributed.engines.contract import Engine, Outcome, Task
 from crossent.distributed.fragments import Fragment
+from crossent.distributed.tables import StateTables
 from crossent.distributed.wire import decode
 from crossent.engines.passes import Job, State
 from crossent.errors import CrossentError, DataError
@@ -66,8 +67,10 @@ class Driver:
     ) -> State:
         """The states of all fragments, added up as they come."""
         total = empty()
-        for _, data in self.outcomes(phase, listed, task_of, done):
-            total.merge(decode(data, empty))
+        with StateTables(total, self.job.memory) as tables:
+            for _, data in self.outcomes(phase, listed, task_of, done):
+                total.merge(decode(data, empty, tables.add))
+            tables.load()
         return total
 
     def outcomes(

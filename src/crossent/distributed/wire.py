@@ -17,6 +17,8 @@ from crossent.accumulators.moments import Moments
 from crossent.data.identity import Run
 from crossent.engines.passes import State
 
+TakeTable = Callable[[str, str, pa.Table], None]
+"""Takes the table of a model's accumulator, by their names."""
 _LENGTH = struct.Struct("<Q")
 
 
@@ -36,14 +38,23 @@ def encode(state: State) -> bytes:
     return b"".join([_LENGTH.pack(len(text)), text, *(_LENGTH.pack(len(t)) + t for t in tables)])
 
 
-def decode(data: bytes, empty: Callable[[], State]) -> State:
-    """The state written by `encode`, in a new state of the same evaluation."""
+def decode(data: bytes, empty: Callable[[], State], take: TakeTable | None = None) -> State:
+    """The state written by `encode`, in a new state of the same evaluation.
+
+    take : gets the tables of the accumulators that have one; without it they are in the state.
+    """
     text, *tables = _parts(memoryview(data))
     header = json.loads(bytes(text))
     state = empty()
     for name, accumulators in state.models.items():
         for key, accumulator in accumulators.items():
-            _load(accumulator, header["models"][name][key], tables)
+            saved = header["models"][name][key]
+            if not isinstance(saved, int):
+                accumulator.load(saved)
+            elif take is None:
+                accumulator.load_table(from_bytes(tables[saved]))
+            else:
+                take(name, key, from_bytes(tables[saved]))
     state.moments = [Moments.load(saved) for saved in header["moments"]]
     state.runs = [Run(*run) for run in header["runs"]]
     return state
@@ -68,13 +79,6 @@ def _state_of(accumulator: Accumulator, tables: list[bytes]) -> Any:
     return len(tables) - 1
 
 
-def _load(accumulator: Accumulator, saved: Any, tables: list[memoryview]) -> None:
-    if isinstance(saved, int):
-        accumulator.load_table(from_bytes(tables[saved]))
-    else:
-        accumulator.load(saved)
-
-
 def to_bytes(table: pa.Table) -> bytes:
     """An Arrow stream."""
     sink = pa.BufferOutputStream()
@@ -85,5 +89,7 @@ def to_bytes(table: pa.Table) -> bytes:
 
 
 def from_bytes(data: memoryview) -> pa.Table:
-    """The table of an Arrow stream."""
-    return pa.ipc.open_stream(pa.py_buffer(data)).read_all()
+    """The table of an Arrow stream, copied to where Arrow may compute: its numbers lie at multiples of 8."""
+    buffer = pa.allocate_buffer(len(data))
+    memoryview(buffer).cast("B")[:] = data
+    return pa.ipc.open_stream(buffer).read_all()

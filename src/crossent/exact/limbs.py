@@ -138,6 +138,13 @@ class LimbSums:
             self._limb(j)[target] += limb
         self._count()
 
+    def copy(self) -> LimbSums:
+        """The same sums in arrays of their own."""
+        self.canonical()
+        copied = LimbSums(self.cells)
+        copied.limbs = {j: a.copy() for j, a in self.limbs.items()}
+        return copied
+
     def take(self, order: Ints) -> LimbSums:
         """The same sums with the cells in another order."""
         taken = LimbSums(order.size)
