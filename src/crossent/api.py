@@ -11,6 +11,7 @@ from typing import Any
 
 from crossent.data.conditions import conditions
 from crossent.data.options import ReadOptions, parse_classes
+from crossent.data.readers.places import parts_of
 from crossent.distributed.plan import Plan
 from crossent.errors import MergeError, UsageError
 from crossent.evaluation import Evaluation
@@ -241,7 +242,7 @@ def _is_data(value: object) -> bool:
 def _parts(item: object, default: str) -> list[str]:
     if not isinstance(item, str | os.PathLike):
         return [default]
-    parts = list(Path(os.path.abspath(item)).parts[1:]) or ["model"]
+    parts = list(parts_of(os.fspath(item))) or ["model"]
     stem = parts[-1]
     for suffix in MODEL_SUFFIXES:
         stem = stem.removesuffix(suffix)

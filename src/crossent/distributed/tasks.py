@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from crossent.data.alignment import Model
 from crossent.data.identity import one_run
 from crossent.data.readers.contract import FileInfo
 from crossent.data.readers.files import FileSource, file_info
+from crossent.data.readers.places import Place, stamp
 from crossent.distributed.fragments import Fragment
 from crossent.distributed.wire import encode
 from crossent.engines.passes import Job, state_of_one, zipped_state
@@ -79,27 +78,26 @@ def _unseen(rows: int) -> None:
     """Progress is shown where the outcomes come home."""
 
 
-_known: dict[str, tuple[int, int, str]] = {}
-"""Of files that were found to be the same as when the fragments were listed: size, time and digest."""
+_known: dict[str, tuple[int, object, str]] = {}
+"""Of files that were the same as when the fragments were listed: size, time or ETag, and digest."""
 
 
 def with_same_files(models: Sequence[Model]) -> None:
     """Raise DataError where a file is no longer the one that was listed."""
     for model in models:
         if isinstance(model.source, FileSource):
-            for info in model.source.files:
-                _check_same(info)
+            for info, reader in zip(model.source.files, model.source.readers, strict=True):
+                _check_same(info, reader.path)
 
 
-def _check_same(info: FileInfo) -> None:
-    try:
-        found = os.stat(info.path)
-    except OSError:
-        raise _changed(info, "is not there any more") from None
-    seen = (found.st_size, found.st_mtime_ns, info.digest)
+def _check_same(info: FileInfo, place: Place) -> None:
+    found = stamp(place)
+    if found is None:
+        raise _changed(info, "is not there any more")
+    seen = (*found, info.digest)
     if _known.get(info.path) == seen:
         return
-    if found.st_size != info.bytes or file_info(Path(info.path)).digest != info.digest:
+    if found[0] != info.bytes or file_info(place).digest != info.digest:
         raise _changed(info, "has changed since its rows were listed")
     _known[info.path] = seen
 

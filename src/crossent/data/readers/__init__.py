@@ -8,17 +8,20 @@ from collections.abc import Sequence
 from crossent.data.readers.contract import Chunk, FileInfo, FileReader, Source
 from crossent.data.readers.files import open_files
 from crossent.data.readers.memory import open_memory
+from crossent.data.readers.places import shown
 from crossent.data.readers.registry import all_formats, register_reader
 
 __all__ = ["Chunk", "FileInfo", "FileReader", "Source", "all_formats", "open_source", "register_reader"]
 
 
 def open_source(data: object, *, name: str | None = None, format: str | None = None) -> Source:
-    """Open predictions without reading them: a path, a folder, a pattern, a list of paths, or a table.
+    """Open predictions without reading them: a path, a folder, a pattern, a list of
+    them, or a table.
 
-    A folder is searched through, in the order of the names; names that start with `.` or `_` are left out, as
-    are files of no known format; folders called `key=value` become columns. A table is a dictionary of
-    columns (1-D, or 2-D for one list a row), or anything with `__arrow_c_stream__` (pyarrow, pandas, polars).
+    Each may be a URI such as s3://bucket/folder/*.parquet. A folder is searched through, in the order of the
+    names; names that start with `.` or `_` are left out, as are files of no known format; folders called
+    `key=value` become columns. A table is a dictionary of columns (1-D, or 2-D for one list a row), or
+    anything with `__arrow_c_stream__` (pyarrow, pandas, polars).
     `name` is how messages call the source, and `format` replaces what the suffix says.
 
     Errors: `DataError` if the place does not exist, holds no data or is damaged; `UsageError` for an unknown
@@ -33,7 +36,7 @@ def open_source(data: object, *, name: str | None = None, format: str | None = N
     places = _places(data)
     if places is None:
         return open_memory(data, name or "table")
-    return open_files(places, name or ", ".join(places), format)
+    return open_files(places, name or ", ".join(map(shown, places)), format)
 
 
 def _places(data: object) -> list[str] | None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import pyarrow as pa
+
+from crossent.data.readers.places import Place
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class FileReader(ABC):
     cuts: tuple[int, ...] = (0,)
     """Rows at which reading may begin without reading what is before them: a Parquet file's row groups."""
 
-    def __init__(self, path: Path, schema: pa.Schema, rows: int | None) -> None:
+    def __init__(self, path: Place, schema: pa.Schema, rows: int | None) -> None:
         self.path = path
         self.schema = schema
         self.rows = rows

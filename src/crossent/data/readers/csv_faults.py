@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 
+from crossent.data.readers.places import Place
 from crossent.data.readers.text import TextBytes, encoding_error, is_unicode, open_text
 from crossent.errors import DataError
 
@@ -29,7 +29,7 @@ def records(raw: TextBytes, delimiter: str) -> Iterator[list[str]]:
 
 
 def first_fault(
-    path: Path, delimiter: str, names: Sequence[str], wanted: Mapping[str, pa.DataType], longest: int
+    path: Place, delimiter: str, names: Sequence[str], wanted: Mapping[str, pa.DataType], longest: int
 ) -> DataError | None:
     """The first row that is ragged, not UTF-8, not closed or not of its type; None if none is found."""
     limit = csv.field_size_limit(longest)
@@ -56,7 +56,7 @@ def first_fault(
         csv.field_size_limit(limit)
 
 
-def cut_error(path: Path, row: int | None) -> DataError:
+def cut_error(path: Place, row: int | None) -> DataError:
     return DataError(
         "csv-cut",
         "the file does not end with a newline: its last number may have lost digits",
@@ -66,7 +66,7 @@ def cut_error(path: Path, row: int | None) -> DataError:
     )
 
 
-def quote_error(path: Path, row: int) -> DataError:
+def quote_error(path: Place, row: int) -> DataError:
     return DataError(
         "csv-quote",
         "a quoted value that begins in this row or before is never closed, or is longer than a mebibyte",
@@ -76,7 +76,7 @@ def quote_error(path: Path, row: int) -> DataError:
     )
 
 
-def _ragged(path: Path, row: int, record: Sequence[str], width: int) -> DataError:
+def _ragged(path: Place, row: int, record: Sequence[str], width: int) -> DataError:
     return DataError(
         "csv-ragged",
         f"the row has {len(record)} values where the header has {width}",
@@ -101,7 +101,7 @@ def _next_block(reading: Iterator[list[str]], width: int) -> tuple[list[list[str
 
 
 def _wrong_value(
-    path: Path, names: Sequence[str], wanted: Mapping[str, pa.DataType], block: Sequence[list[str]], row: int
+    path: Place, names: Sequence[str], wanted: Mapping[str, pa.DataType], block: Sequence[list[str]], row: int
 ) -> DataError | None:
     """The first value, row by row, that its column cannot take."""
     columns = [(index, name, wanted[name]) for index, name in enumerate(names) if name in wanted]

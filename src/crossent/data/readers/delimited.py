@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import ClassVar
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from pyarrow import csv as arrow_csv
 from crossent.data.readers.contract import FileReader
 from crossent.data.readers.csv_faults import cut_error, first_fault, quote_error, records
 from crossent.data.readers.faults import translated
+from crossent.data.readers.places import Place
 from crossent.data.readers.registry import register_reader
 from crossent.data.readers.text import TextBytes, compressed, encoding_error, is_unicode, open_text
 from crossent.errors import DataError
@@ -33,7 +33,7 @@ class CsvReader(FileReader):
     text: ClassVar[bool] = True
     delimiter: ClassVar[str] = ","
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         with translated(path), open_text(path) as raw:
             names = next(records(raw, self.delimiter), None)
         if names is None:

@@ -6,7 +6,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os import PathLike
 
 import pyarrow as pa
 
@@ -18,8 +17,8 @@ _CORRUPT = (pa.ArrowException, EOFError, UnicodeDecodeError, zipfile.BadZipFile,
 
 
 @contextmanager
-def translated(file: str | PathLike[str], *also: type[Exception]) -> Iterator[None]:
-    """Raise what a library says about `file` as `DataError`; errors of ours pass unchanged.
+def translated(file: object, *also: type[Exception]) -> Iterator[None]:
+    """Raise what a library says about `file`, a place or a name, as `DataError`; errors of ours pass.
 
     `also` are further exceptions that this format's library raises on a damaged file.
     """

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +14,7 @@ import pyarrow as pa
 from crossent.data.readers.contract import Chunk, FileInfo, FileReader, Source, Window
 from crossent.data.readers.faults import translated
 from crossent.data.readers.paths import Found, find
+from crossent.data.readers.places import Place, opened
 from crossent.errors import DataError
 
 MIB = 1 << 20
@@ -88,20 +88,21 @@ def open_files(places: Sequence[str], name: str, format: str | None) -> FileSour
     return FileSource(name, schema, infos, readers, partitions)
 
 
-def file_info(path: Path) -> FileInfo:
+def file_info(place: Place) -> FileInfo:
     """Size and digest of a file; rows not yet known.
 
     Errors: `DataError` file-empty, file-permission.
     """
-    with translated(path), path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
+    with translated(place), opened(place) as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
         if size == 0:
-            raise DataError("file-empty", "the file holds no bytes", file=str(path), cure="write it again")
+            raise DataError("file-empty", "the file holds no bytes", file=str(place), cure="write it again")
         digest = hashlib.blake2b(size.to_bytes(8, "little"), digest_size=16)
         digest.update(file.read(MIB))
         file.seek(max(0, size - MIB))
         digest.update(file.read(MIB))
-    return FileInfo(str(path), size, None, digest.hexdigest())
+    return FileInfo(str(place), size, None, digest.hexdigest())
 
 
 def _require_distinct(reader: FileReader) -> None:

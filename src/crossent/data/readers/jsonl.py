@@ -10,13 +10,13 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from crossent.data.readers.contract import FileReader
 from crossent.data.readers.faults import translated
+from crossent.data.readers.places import Place
 from crossent.data.readers.registry import register_reader
 from crossent.data.readers.text import compressed, encoding_error, open_text
 from crossent.errors import DataError
@@ -36,7 +36,7 @@ class JsonLinesReader(FileReader):
 
     inferred: ClassVar[bool] = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         with translated(path):
             first = next(blocks(path, INSPECTED_ROWS), [])
             names = dict.fromkeys(name for row in first for name in row)
@@ -57,7 +57,7 @@ class JsonLinesReader(FileReader):
                 first_row += len(block)
 
 
-def blocks(path: Path, rows: int) -> Iterator[list[Row]]:
+def blocks(path: Place, rows: int) -> Iterator[list[Row]]:
     """The objects of a file, at most `rows` at a time, fewer where they are long."""
     with open_text(path) as raw:
         numbered = _rows(path, io.BufferedReader(raw, 1 << 20))
@@ -74,7 +74,7 @@ def _until(limit: int, sized: Iterator[tuple[Row, int]]) -> Iterator[Row]:
             return
 
 
-def _rows(path: Path, lines: io.BufferedReader) -> Iterator[tuple[Row, int]]:
+def _rows(path: Place, lines: io.BufferedReader) -> Iterator[tuple[Row, int]]:
     """Each row with the length of its line; blank lines are not rows."""
     number = 0
     decode = json.JSONDecoder(object_pairs_hook=distinct).decode
@@ -92,7 +92,7 @@ def _rows(path: Path, lines: io.BufferedReader) -> Iterator[tuple[Row, int]]:
         number += 1
 
 
-def _decoded(path: Path, number: int, line: bytes) -> str:
+def _decoded(path: Place, number: int, line: bytes) -> str:
     try:
         return line.decode("utf-8-sig" if number == 0 else "utf-8")
     except UnicodeDecodeError as error:
@@ -121,7 +121,7 @@ def _inferred(values: Sequence[Any]) -> pa.DataType:
     return pa.string()
 
 
-def _column(block: Sequence[Row], field: pa.Field[Any], path: Path, first_row: int) -> pa.Array[Any]:
+def _column(block: Sequence[Row], field: pa.Field[Any], path: Place, first_row: int) -> pa.Array[Any]:
     values = [row.get(field.name) for row in block]
     column = _converted(values, field.type)
     if column is not None:
@@ -179,7 +179,7 @@ def _is_number(type_: pa.DataType) -> bool:
     return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_))
 
 
-def _syntax(path: Path, row: int, text: str, problem: str) -> DataError:
+def _syntax(path: Place, row: int, text: str, problem: str) -> DataError:
     return DataError(
         "jsonl-syntax",
         f"the line is not one JSON object: {problem}",

@@ -17,7 +17,6 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from crossent.data.readers.arrays import column_field
 from crossent.data.readers.contract import FileReader
 from crossent.data.readers.faults import translated
 from crossent.data.readers.jsonl import Row, blocks
+from crossent.data.readers.places import Place
 from crossent.data.readers.registry import register_reader
 from crossent.data.readers.text import compressed
 from crossent.errors import DataError
@@ -73,7 +73,7 @@ class LmEvalReader(FileReader):
     A document with fewer choices than another has the logit −inf for those that it lacks.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         rows, self._choices = 0, -1
         with translated(path):
             for block in blocks(path, SCANNED_ROWS):
@@ -133,7 +133,7 @@ class LmEvalReader(FileReader):
         }
 
 
-def requests_of(row: Row, path: Path, number: int) -> Requests:
+def requests_of(row: Row, path: Place, number: int) -> Requests:
     """The requests of one sample.
 
     Errors: `DataError` lm-eval-generation (text was generated), lm-eval-sample (not written by the harness).
@@ -177,7 +177,7 @@ def _without_unconditional(row: Row, arguments: list[list[Any]]) -> list[list[An
     return arguments[:half] if again else arguments
 
 
-def _log_likelihood(answer: Any, path: Path, number: int) -> float:
+def _log_likelihood(answer: Any, path: Place, number: int) -> float:
     """The number alone, or the first of (log-probability, is greedy); the harness writes both as text."""
     value = answer[0] if isinstance(answer, list) and answer else answer
     if isinstance(value, str | int | float) and not isinstance(value, bool):
@@ -188,7 +188,7 @@ def _log_likelihood(answer: Any, path: Path, number: int) -> float:
     raise _no_sample("filtered_resps", answer, path, number)
 
 
-def _right_choice(row: Row, requests: Requests, path: Path, number: int) -> int:
+def _right_choice(row: Row, requests: Requests, path: Place, number: int) -> int:
     """The target is the number of a choice or its text; the texts of requests begin with a delimiter."""
     target = row.get("target")
     text = str(target) if isinstance(target, str | int) and not isinstance(target, bool) else None
@@ -213,7 +213,7 @@ def _right_choice(row: Row, requests: Requests, path: Path, number: int) -> int:
     return found[0]
 
 
-def _counted(row: Row, metrics: Sequence[str], path: Path, number: int) -> int | None:
+def _counted(row: Row, metrics: Sequence[str], path: Place, number: int) -> int | None:
     """What a metric divides by: it stands in the log as (log-probability, count)."""
     for metric in metrics:
         if metric in row:
@@ -225,21 +225,21 @@ def _counted(row: Row, metrics: Sequence[str], path: Path, number: int) -> int |
     return None
 
 
-def _whole(row: Row, key: str, path: Path, number: int) -> int:
+def _whole(row: Row, key: str, path: Place, number: int) -> int:
     value = row.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not -(2**63) <= value < 2**63:
         raise _no_sample(key, value, path, number)
     return value
 
 
-def _text(row: Row, key: str, path: Path, number: int) -> str | None:
+def _text(row: Row, key: str, path: Place, number: int) -> str | None:
     value = row.get(key)
     if value is not None and not isinstance(value, str):
         raise _no_sample(key, value, path, number)
     return value
 
 
-def _widest(choices: int, requests: Requests, path: Path, number: int) -> int:
+def _widest(choices: int, requests: Requests, path: Place, number: int) -> int:
     """The larger number of choices; a file holds choices or texts, not both."""
     if choices >= 0 and (choices > 0) != (requests.choices > 0):
         raise DataError(
@@ -267,7 +267,7 @@ def _array(values: list[Any], type_: pa.DataType) -> pa.Array[Any]:
     return pa.FixedSizeListArray.from_arrays(pa.array(np.array(values, np.float64).reshape(-1)), type=type_)
 
 
-def _no_sample(key: str, value: Any, path: Path, number: int) -> DataError:
+def _no_sample(key: str, value: Any, path: Place, number: int) -> DataError:
     return DataError(
         "lm-eval-sample",
         f"the line is no sample as lm-evaluation-harness writes it: {key} is not what it should be",

@@ -6,9 +6,8 @@ import math
 import tokenize
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -19,10 +18,12 @@ from crossent.data.readers import arrays
 from crossent.data.readers.contract import FileReader
 from crossent.data.readers.faults import translated
 from crossent.data.readers.grids import Array, Grid
+from crossent.data.readers.places import Place, opened
 from crossent.data.readers.registry import register_reader
 from crossent.errors import DataError
 
 SUFFIX = ".npy"
+READ_AHEAD = 1 << 20
 # A changed byte can ask for a password or another compression, or make the text of a header unreadable.
 DAMAGE = (RuntimeError, SyntaxError, tokenize.TokenError)
 
@@ -45,10 +46,10 @@ class NpzReader(FileReader):
     image at a time; one in Fortran order is read whole.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         file = str(path)
-        with translated(path, *DAMAGE), zipfile.ZipFile(path) as archive:
-            headers = {name: _header(archive, name) for name in _names(archive)}
+        with translated(path, *DAMAGE), _archive(path) as archive:
+            headers = {name: _header(archive, name) for name in _names(archive, file)}
             shapes = {name: header.shape for name, header in headers.items()}
             apart = arrays.class_names_apart(shapes)
             self._grid = arrays.shared_grid({n: shape for n, shape in shapes.items() if n != apart}, file)
@@ -71,14 +72,10 @@ class NpzReader(FileReader):
     ) -> Iterator[pa.RecordBatch]:
         schema = pa.schema([self.schema.field(name) for name in columns])
         items = batch_rows // max(1, self._grid.places) or 1 if self._grid else batch_rows
-        with (
-            translated(self.path, *DAMAGE),
-            zipfile.ZipFile(self.path) as archive,
-            ExitStack() as open_members,
-        ):
+        with translated(self.path, *DAMAGE), ExitStack() as members:
             parts = {
                 name: _parts(
-                    open_members.enter_context(archive.open(name + SUFFIX)), name, self._headers[name], items
+                    members.enter_context(_member(self.path, name)), name, self._headers[name], items
                 )
                 for name in columns
                 if name in self._headers
@@ -103,13 +100,26 @@ class NpzReader(FileReader):
         return arrays.to_arrow(self._grid.flat(next(parts[name])), name, str(self.path))
 
 
-def _names(archive: zipfile.ZipFile) -> list[str]:
+@contextmanager
+def _archive(place: Place) -> Iterator[zipfile.ZipFile]:
+    with opened(place, READ_AHEAD) as file, zipfile.ZipFile(file) as archive:
+        yield archive
+
+
+@contextmanager
+def _member(place: Place, name: str) -> Iterator[IO[bytes]]:
+    """An array, by a handle of its own: members that share one throw away what another buffered."""
+    with _archive(place) as archive, archive.open(name + SUFFIX) as member:
+        yield member
+
+
+def _names(archive: zipfile.ZipFile, file: str) -> list[str]:
     for member in archive.namelist():
         if not member.endswith(SUFFIX):
             raise DataError(
                 "array-type",
                 f"the archive holds {member!r}, which is no array",
-                file=archive.filename,
+                file=file,
                 cure="write the archive with numpy.savez",
             )
     return [member.removesuffix(SUFFIX) for member in archive.namelist()]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ import pyarrow as pa
 from crossent.data.readers.contract import FileReader
 from crossent.data.readers.faults import translated
 from crossent.data.readers.jsonl import blocks, distinct
+from crossent.data.readers.places import Place
 from crossent.data.readers.registry import register_reader
 from crossent.data.readers.text import COMPRESSION, compressed, encoding_error, open_text
 from crossent.data.readers.token_logs import Malformed, malformed, tokens_of
@@ -47,7 +47,7 @@ class LogprobsReader(FileReader):
     file's name, so that the responses of two models to the same inputs have the same names.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         with translated(path):
             next(iter(_responses(path)), None)
         super().__init__(path, SCHEMA, None)
@@ -64,7 +64,7 @@ class LogprobsReader(FileReader):
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _rows(path: Path) -> Iterator[tuple[Any, ...]]:
+def _rows(path: Place) -> Iterator[tuple[Any, ...]]:
     for number, (name, response) in enumerate(_responses(path)):
         try:
             body, own_name = _unwrapped(response)
@@ -105,7 +105,7 @@ def _unwrapped(response: Any) -> tuple[dict[str, Any], str | None]:
     return body, name if isinstance(name, str) and name else None
 
 
-def _responses(path: Path) -> Iterator[tuple[str, Any]]:
+def _responses(path: Place) -> Iterator[tuple[str, Any]]:
     """Name and content of each response."""
     stem = path.stem if path.suffix.lower() in COMPRESSION else path.name
     if not stem.lower().endswith(".json"):
@@ -120,7 +120,7 @@ def _responses(path: Path) -> Iterator[tuple[str, Any]]:
         yield stem, content
 
 
-def _document(path: Path) -> Any:
+def _document(path: Place) -> Any:
     with open_text(path) as raw:
         data = raw.readall() or b""
     try:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossent.data.readers.contract import FileReader, cut_to
 from crossent.data.readers.faults import translated
+from crossent.data.readers.places import Place, native
 from crossent.data.readers.registry import register_reader
 
 # Without a buffered stream, or with pre_buffer, pyarrow holds a whole row group: 0.9 to 3.1 GB for 800 MB of
@@ -26,7 +27,7 @@ SMALLEST_BUFFER, LARGEST_BUFFER = 16 << 10, 1 << 20
 class ParquetReader(FileReader):
     """One Parquet file; page checksums are verified where the writer stored them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         with translated(path), _open(path) as file:
             metadata = file.metadata
             super().__init__(path, file.schema_arrow, metadata.num_rows)
@@ -60,6 +61,8 @@ class ParquetReader(FileReader):
                 yield batch.select(list(columns))
 
 
-def _open(path: Path, columns: int = 1) -> pq.ParquetFile:
+@contextmanager
+def _open(place: Place, columns: int = 1) -> Iterator[pq.ParquetFile]:
     buffer = min(max(BUFFERS_BYTES // columns, SMALLEST_BUFFER), LARGEST_BUFFER)
-    return pq.ParquetFile(path, pre_buffer=False, buffer_size=buffer, page_checksum_verification=True)
+    with native(place) as file:
+        yield pq.ParquetFile(file, pre_buffer=False, buffer_size=buffer, page_checksum_verification=True)

@@ -8,13 +8,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TypeVar
 
 from crossent.data.readers.contract import FileReader
+from crossent.data.readers.places import Place
 from crossent.errors import DataError, UsageError
 
-Opener = Callable[[Path], FileReader]
+Opener = Callable[[Place], FileReader]
 T = TypeVar("T", bound=Opener)
 
 
@@ -33,7 +33,7 @@ _FORMATS: dict[str, Format] = {}
 
 
 def register_reader(name: str, suffixes: Sequence[str], file_name: str | None = None) -> Callable[[T], T]:
-    """Decorator: a class or function that takes a path and gives a `FileReader` reads the format `name`.
+    """Decorator: a class or function that takes a `Place` and gives a `FileReader` reads the format `name`.
 
     `file_name` is a regular expression of whole file names that mean this format whatever their suffix.
 
@@ -73,7 +73,7 @@ def format_named(name: str) -> Format:
     return formats[name]
 
 
-def format_of(path: Path) -> Format | None:
+def format_of(path: Place) -> Format | None:
     """The format that the file's name means, else its suffix (the longest suffix wins), or None."""
     by_name = [known for known in all_formats() if known.file_name and known.file_name.fullmatch(path.name)]
     if by_name:
@@ -85,7 +85,7 @@ def format_of(path: Path) -> Format | None:
     return max(matches, key=lambda match: match[0])[1] if matches else None
 
 
-def require_format(path: Path) -> Format:
+def require_format(path: Place) -> Format:
     """The format of a file that was named itself; `DataError` (unknown-format) if its suffix means none."""
     found = format_of(path)
     if found is None:

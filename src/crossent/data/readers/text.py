@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 
+from crossent.data.readers.places import Place, streamed
 from crossent.errors import DataError
 
 COMPRESSION: dict[str, Literal["gzip", "zstd"]] = {".gz": "gzip", ".zst": "zstd"}
@@ -44,10 +44,10 @@ def compressed(*suffixes: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def open_text(path: Path) -> Iterator[TextBytes]:
+def open_text(path: Place) -> Iterator[TextBytes]:
     """The decompressed bytes of a file."""
     packing = COMPRESSION.get(path.suffix.lower())
-    with pa.OSFile(str(path), "rb") as file:
+    with streamed(path) as file:
         if packing is None:
             yield TextBytes(file)
         else:
@@ -64,7 +64,7 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def encoding_error(path: Path, row: int | None, column: str | None, value: object) -> DataError:
+def encoding_error(path: Place, row: int | None, column: str | None, value: object) -> DataError:
     return DataError(
         "text-encoding",
         "the text is not UTF-8",
