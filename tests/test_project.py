@@ -147,9 +147,10 @@ LAYERS: dict[str, set[str]] = {
     "testing": {"losses", "data", "accumulators"},
     "crossent": {"api", "version", "information", "evaluation", "functional", "imbalance", "advice"},
     "cli_options": {"api"},
+    "cli_log": set(),
     "cli_output": {"api", "report"},
     "cli_advise": {"advice"},
-    "cli": {"api", "cli_advise", "cli_options", "cli_output", "crossent"},
+    "cli": {"api", "cli_advise", "cli_log", "cli_options", "cli_output", "crossent"},
 }
 """Part → the parts below it. It may use those, whatever they may use, and `errors`; the command line only the
 parts named. `crossent` is the package itself, that is, the public names."""

@@ -140,6 +140,7 @@ cli.add_command(advise)
 
 def _run(inputs: dict[str, object], options: dict[str, Any], fail_if_worse: bool = False) -> None:
     from crossent.api import select as select_models
+    from crossent.cli_log import logged
     from crossent.cli_output import Outputs, Progress
 
     outputs = Outputs.taken_from(options)
@@ -149,10 +150,16 @@ def _run(inputs: dict[str, object], options: dict[str, Any], fail_if_worse: bool
     options["columns"] = options.pop("model", ())
     if options["memory"] is not None:
         options["memory"] <<= 20
-    with Progress(quiet=outputs.quiet) as progress:
-        result = select_models(
-            inputs, **options, progress=progress.advance, notify=progress.say, started=progress.start
-        )
+    log = options.pop("log")
+    with Progress(quiet=outputs.quiet) as progress, logged(log, progress.say):
+        try:
+            result = select_models(
+                inputs, **options, progress=progress.advance, notify=progress.say, started=progress.start
+            )
+        except KeyboardInterrupt:
+            if options["checkpoint"] is not None:
+                progress.say(f"what was found is in {options['checkpoint']}: --resume goes on from it")
+            raise
     outputs.write(result)
     _leave(result, fail_if_worse)
 

@@ -171,6 +171,7 @@ computing_options = _group(
     click.option(
         "--fragment-rows", type=int, metavar="N", help="Rows that are done at a time [default: some 64 MiB]."
     ),
+    click.option("--log", metavar="FILE", help="What happens to every fragment, a line of JSON an event."),
 )
 
 output_options = _group(

@@ -129,8 +129,12 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Something worth knowing while it runs."""
-        if not self._quiet:
+        if self._quiet:
+            return
+        if self._bar is None:
             click.echo(text, err=True)
+        else:  # above the bar
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _speed(self) -> str:
         return f"{self._rows / (time.monotonic() - self._begun) / 1e6:.1f} M rows/s"

@@ -62,8 +62,9 @@ class Careless(Engine):
 
 @contextmanager
 def engine(given: Engine) -> Iterator[str]:
-    """The name under which `given` is an engine for a while."""
-    with mock.patch.dict(ENGINES, {"given": lambda address, workers: given}):
+    """The name under which `given` is an engine for a while; nobody waits before another attempt."""
+    known = mock.patch.dict(ENGINES, {"given": lambda address, workers: given})
+    with known, mock.patch("crossent.distributed.driver.PAUSE", 0.0, create=True):
         yield "given"
 
 

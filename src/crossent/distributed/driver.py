@@ -36,9 +36,19 @@ class Tally:
     retried: int = 0
     begun: float = field(default_factory=time.monotonic)
 
+    @property
+    def seconds(self) -> float:
+        """Since the work began."""
+        return max(time.monotonic() - self.begun, 1e-9)
+
+    def facts(self) -> dict[str, float]:
+        """What the log says of it."""
+        counted = {name: value for name, value in vars(self).items() if name != "begun"}
+        return {**counted, "seconds": round(self.seconds, 3)}
+
     def sentence(self, engine: str) -> str:
         """One line for people."""
-        seconds = max(time.monotonic() - self.begun, 1e-9)
+        seconds = self.seconds
         parts = [f"{self.fragments} fragments"]
         parts += [f"{self.resumed} from the checkpoint"] * bool(self.resumed)
         parts += [f"{self.retried} tried again"] * bool(self.retried)
@@ -67,9 +77,13 @@ class Driver:
     ) -> State:
         """The states of all fragments, added up as they come."""
         total = empty()
+        unknown = {fragment.number for fragment in listed if fragment.rows is None}
         with StateTables(total, self.job.memory) as tables:
-            for _, data in self.outcomes(phase, listed, task_of, done):
-                total.merge(decode(data, empty, tables.add))
+            for number, data in self.outcomes(phase, listed, task_of, done):
+                state = decode(data, empty, tables.add)
+                if number in unknown:
+                    self._count(_rows(state))
+                total.merge(state)
             tables.load()
         return total
 
@@ -92,7 +106,7 @@ class Driver:
                 missing.append(fragment)
             else:
                 self.tally.resumed += 1
-                self._count(fragment)
+                self._count(fragment.rows)
                 yield fragment.number, saved
         faults: Faults = {}
         for attempt in range(ATTEMPTS):
@@ -148,7 +162,7 @@ class Driver:
                 lost.pop(outcome.number, None)
                 fragment = waiting.pop(outcome.number)
                 self.kept.write(phase, outcome.number, outcome.data)
-                self._count(fragment)
+                self._count(fragment.rows)
                 log.debug(
                     "fragment done",
                     extra={
@@ -160,9 +174,9 @@ class Driver:
                 )
                 yield outcome.number, outcome.data
 
-    def _count(self, fragment: Fragment) -> None:
-        self.tally.rows += fragment.rows or 0
-        self.job.progress(fragment.rows or 0)
+    def _count(self, rows: int | None) -> None:
+        self.tally.rows += rows or 0
+        self.job.progress(rows or 0)
 
     def _given_up(self, fragment: Fragment, outcome: Outcome) -> DataError:
         window, model = fragment.windows[0][0], self.job.models[0]
@@ -174,3 +188,9 @@ class Driver:
             row=window.begin,
             cure="look into the workers' logs; smaller fragments (--fragment-rows) need less memory",
         )
+
+
+def _rows(state: State) -> int:
+    """Rows that were scored, of all models together."""
+    counts = [accumulators["quality"].state()["counts"] for accumulators in state.models.values()]
+    return sum(found.get("rows", 0) for found in counts)

@@ -6,7 +6,6 @@ import json
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -28,7 +27,7 @@ from crossent.data.partitions import partitions_for
 from crossent.distributed import fragments
 from crossent.distributed.checkpoints import Checkpoints, NoCheckpoints
 from crossent.distributed.driver import Driver, log
-from crossent.distributed.engines.contract import Task
+from crossent.distributed.engines.contract import Engine, Task
 from crossent.distributed.exchange import Exchange
 from crossent.distributed.fragments import Fragment
 from crossent.distributed.joins import Ids, Join, Joined, Scores
@@ -45,13 +44,24 @@ def accumulate(job: Job, plan: Plan, folder: Path, restarted: Callable[[], None]
     """The state of all rows: that of `engines.passes.accumulate`, to the bit, from fragments."""
     kept = NoCheckpoints() if plan.checkpoint is None else _checkpoints(job, plan, plan.checkpoint)
     with plan.open(job.threads) as engine:
+        _log_start(job, engine)
         driver = Driver(job, engine, kept)
         state = Passes(job, driver, plan.fragment_rows, plan.checkpoint or folder).accumulate(restarted)
     for path in kept.damaged:
         say(f"{path}: was damaged and has been computed again")
     say(driver.tally.sentence(engine.name))
-    log.info("done", extra={"event": "done", **asdict(driver.tally)})
+    log.info("done", extra={"event": "done", **driver.tally.facts()})
     return state
+
+
+def _log_start(job: Job, engine: Engine) -> None:
+    files = {file.path: file.bytes for model in job.models for file in model.source.files}
+    about = {
+        "models": [model.name for model in job.models],
+        "files": len(files),
+        "bytes": sum(files.values()),
+    }
+    log.info("started", extra={"event": "started", "engine": engine.name, "workers": engine.workers, **about})
 
 
 class Passes:
@@ -61,8 +71,8 @@ class Passes:
         self.job, self.driver, self.rows, self.folder = job, driver, rows, folder
 
     def accumulate(self, restarted: Callable[[], None]) -> State:
-        sources = {id(model.source): model.source for model in self.job.models}.values()
-        self.driver.tally.bytes = sum(file.bytes for source in sources for file in source.files)
+        files = {file.path: file.bytes for model in self.job.models for file in model.source.files}
+        self.driver.tally.bytes = sum(files.values())
         if self.job.options.unit is not None:
             return self._one_by_one()
         try:
@@ -71,6 +81,7 @@ class Passes:
             if self.job.models[0].id_type is None:
                 return self._by_position()
             restarted()
+            self.driver.tally.rows = 0  # all are read again
             return self._joined()
 
     def _by_position(self) -> State:

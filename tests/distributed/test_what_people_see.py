@@ -1,0 +1,157 @@
+"""Progress over all workers, the last line, the log, and the sentence where an engine is not installed."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from crossent import CrossentError, select
+from crossent.cli import main
+
+from .helpers import Careless, in_parts, tables
+
+ROWS = 40
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    """Two models of 40 rows."""
+    paths = [tmp_path / f"{name}.parquet" for name in "ab"]
+    for path, table in zip(paths, tables(ROWS).values(), strict=True):
+        pq.write_table(table, path, row_group_size=11)
+    return [str(path) for path in paths]
+
+
+def left(*arguments: str) -> int:
+    """The exit code of a command."""
+    with pytest.raises(SystemExit) as exit:
+        main(list(arguments))
+    assert isinstance(exit.value.code, int)
+    return exit.value.code
+
+
+def test_rows_are_told_as_fragments_come_home(files):
+    told, totals = [], []
+    select(files, fragment_rows=15, progress=told.append, started=totals.append)
+    assert sorted(told) == [20, 30, 30] and totals == [80]
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_the_last_line(files, form, shuffled, tmp_path):
+    """Rows are counted where files do not say how many they have, and once where they are read again."""
+    if shuffled:
+        table = pq.read_table(files[1])
+        pq.write_table(table.take(list(range(ROWS))[::-1]), files[1])
+    if form == "csv":
+        for i, path in enumerate(files):
+            files[i] = path.replace(".parquet", ".csv")
+            pyarrow.csv.write_csv(pq.read_table(path), files[i])
+    said: list[str] = []
+    select(files, fragment_rows=15, notify=said.append)
+    megabytes = sum(Path(path).stat().st_size for path in files) / 1e6
+    line = rf"local: 80 rows, {megabytes:.1f} MB in \d+\.\d s \(\d+\.\d M rows/s\); \d+ fragments"
+    assert re.fullmatch(line, said[-1])
+    assert ("joining" in said[0]) is shuffled
+
+
+def test_the_last_line_counts_what_was_tried_again(files):
+    said: list[str] = []
+    in_parts(files, Careless(seed=3), fragment_rows=3, notify=said.append)
+    retried = re.search(r"14 fragments, (\d+) tried again$", said[-1])
+    assert retried and int(retried[1]) > 1
+
+
+class Terminal:
+    """A stderr that says it is a terminal."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return len(text)
+
+    def flush(self) -> None: ...
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_of_a_terminal(files, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("crossent.cli_output.PATIENCE", 0.0)
+    assert left("select", *files, "--fragment-rows", "9", "--json") == 0
+    assert "80 rows" in terminal.text and "rows/s" in terminal.text
+    assert "local: 80 rows" in terminal.text.replace("\n", "")
+
+
+def test_the_log(files, tmp_path, capsys):
+    path = tmp_path / "run.jsonl"
+    asked = ["--fragment-rows", "15", "--checkpoint", str(tmp_path / "kept"), "--log", str(path)]
+    assert left("select", *files, *asked, "--json", "--quiet") == 0
+    assert capsys.readouterr().err == ""
+    first, *middle, last = (json.loads(line) for line in path.read_text().splitlines())
+    assert (first["event"], first["engine"], first["models"], first["files"]) == (
+        "started",
+        "local",
+        ["a", "b"],
+        2,
+    )
+    assert first["bytes"] == sum(Path(file).stat().st_size for file in files)
+    assert sorted((e["event"], e["phase"], e["fragment"]) for e in middle) == [
+        ("fragment", "rows", k) for k in range(3)
+    ]
+    assert (last["event"], last["rows"], last["fragments"], last["retried"]) == ("done", 80, 3, 0)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00", e["time"]) for e in (first, *middle, last))
+    assert left("select", *files, *asked, "--resume", "--json") == 0
+    (_, last) = (json.loads(line) for line in path.read_text().splitlines())
+    assert (last["resumed"], last["rows"]) == (3, 80)
+
+
+def test_a_log_that_cannot_be_written(files, tmp_path, capsys):
+    assert left("select", *files, "--log", str(tmp_path / "none" / "run.jsonl")) == 1
+    assert "[cannot-write]" in capsys.readouterr().err
+
+
+def test_a_fragment_that_was_lost_is_said_and_logged(files, caplog):
+    with caplog.at_level("DEBUG", "crossent.distributed"):
+        in_parts(files, Careless(seed=3), fragment_rows=3)
+    lost = [record for record in caplog.records if vars(record).get("event") == "lost"]
+    assert lost and all(
+        "carelessly" in record.getMessage() and record.levelname == "WARNING" for record in lost
+    )
+
+
+@pytest.mark.parametrize(("engine", "package"), [("ray", "ray"), ("dask", "distributed")])
+def test_an_engine_that_is_not_installed(engine, package, files, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(CrossentError) as error:
+        select(files, engine=engine)
+    assert str(error.value) == (
+        f"the engine {engine} needs packages that are not installed — install them with: "
+        f"pip install 'crossent[{engine}]' [missing-extra]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"engine": "spark"}, "engine is 'spark'"),
+        ({"address": "tcp://there:8786"}, "the engine local has no address"),
+        ({"resume": True}, "nothing to resume"),
+        ({"fragment_rows": 0}, "fragment_rows is 0"),
+    ],
+)
+def test_options_that_cannot_be(options, said, files):
+    with pytest.raises(CrossentError, match=said) as error:
+        select(files, **options)
+    assert error.value.slug == "bad-option"
