@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from crossent import Evaluation, evaluate, merge
@@ -200,6 +201,14 @@ class LosesOnLoading(Saboteur):
         self.rows = state["rows"]
 
 
+class LosesItsTable(Saboteur):
+    def table(self):
+        return pa.table({"rows": [self.rows], "total": [pack_integer(self.total)]})
+
+    def load_table(self, table):
+        self.rows = table.column("rows")[0].as_py()
+
+
 class StartsAtOne(Saboteur):
     def __init__(self, spec):
         super().__init__(spec)
@@ -233,6 +242,7 @@ FAULTS = {
     ReturnsItsInside: "merging leaves the other|reading changes nothing",
     SavesNan: "not JSON",
     LosesOnLoading: "state is plain data",
+    LosesItsTable: "tables hold the state",
     StartsAtOne: "new state is zero",
     SeesNothing: "rows count",
     WritesIntoRows: "read-only",

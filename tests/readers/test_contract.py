@@ -171,6 +171,15 @@ class BatchesOfItsOwnSize(Good):
         return super().cut(table, max(rows, 64))
 
 
+class WindowsWithoutTheirEnd(Good):
+    def window(self, columns, batch_rows, types, begin, end):
+        yield from super().window(columns, batch_rows, types, begin, None)
+
+
+class CutsOfOne(Good):
+    cuts = (1, 100)
+
+
 class ColumnsInOrderOfTheFile(Good):
     def batches(self, columns, batch_rows, types):
         own = [name for name in self.schema.names if name in columns]
@@ -280,6 +289,10 @@ FAULTS = {
     ),
     "no rows": ((NothingIsAnError, "file-empty"),),
     "batches of any size": ((BatchesOfItsOwnSize, "a batch of 64 rows where at most 1 were wanted"),),
+    "windows of any rows": (
+        (WindowsWithoutTheirEnd, "windows at (0, 1, 299, 300): 600 rows for 300"),
+        (CutsOfOne, "do not increase from 0"),
+    ),
     "columns as asked": ((ColumnsInOrderOfTheFile, "were wanted"),),
     "reading twice at once": ((OneReadingAtATime, "of two readings at once"),),
     "no handle stays open": (

@@ -29,8 +29,9 @@ def check_accumulator(cls: type[Accumulator]) -> None:
 
     Checked for each kind of evaluation that the class wants: a new state is the zero of merging, merging is
     commutative and associative and leaves the other state alone, updates in pieces and in any order of rows
-    give the state of one update, the state is JSON that loads back to itself and can be continued, rows are
-    not written to, states share nothing. The rows have ties, zeros, infinite losses and weights of 0.
+    give the state of one update, the state is JSON that loads back to itself and can be continued, a table of
+    it too where there is one, rows are not written to, states share nothing. The rows have ties, zeros,
+    infinite losses and weights of 0.
 
     >>> from crossent.accumulators.registry import accumulators
     >>> check_accumulator(accumulators()["clusters"])
@@ -141,6 +142,22 @@ def loaded_state_continues(cls: type[Accumulator], spec: Spec) -> None:
         same(merged.state(), filled(cls, sample), "a loaded state merged with the other rows")
 
 
+def tables_hold_the_state(cls: type[Accumulator], spec: Spec) -> None:
+    sample = Sample(spec)
+    for parts in ([], [np.arange(1)], [np.arange(ROWS)]):
+        state = updated(cls, sample, parts)
+        table = state.table()
+        if table is None:
+            return
+        loaded, again = cls(spec), updated(cls, sample, [part[::-1] for part in parts[::-1]]).table()
+        require(again is not None and table.equals(again), "equal states have different tables")
+        loaded.load_table(table)
+        same(loaded.state(), state.state(), "the state that was loaded from its table")
+        loaded.merge(updated(cls, sample))
+        state.merge(updated(cls, sample))
+        same(loaded.state(), state.state(), "a state loaded from its table, merged with others")
+
+
 def reading_changes_nothing(cls: type[Accumulator], spec: Spec) -> None:
     sample = Sample(spec)
     state = updated(cls, sample, [np.arange(30)])
@@ -169,6 +186,7 @@ CHECKS: tuple[Callable[[type[Accumulator], Spec], None], ...] = (
     merging_leaves_the_other,
     state_is_plain_data,
     loaded_state_continues,
+    tables_hold_the_state,
     reading_changes_nothing,
     states_share_nothing,
 )

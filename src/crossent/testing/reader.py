@@ -7,6 +7,7 @@ import pickle
 import re
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -34,8 +35,9 @@ def check_reader(name: str, write: Writer, sample: Sample | None = None) -> None
     `write(table, path)` writes a table with columns of strings, integers and floats, and without nulls, as a
     file of the format. A format with columns of its own gets a `sample(rows, seed)`, the table of which its
     files then hold. Checked: the suffixes, columns and types, every value back to the last bit, batches of
-    any size, columns in the order asked for, reading twice at once, no handle left open, pickling, files of
-    no row, one and many, a folder of files, and a `DataError` naming the file for absent and damaged ones.
+    any size, windows of any rows, columns in the order asked for, reading twice at once, no handle left open,
+    pickling, files of no row, one and many, a folder of files, and a `DataError` naming the file for absent
+    and damaged ones.
 
     Errors: `UsageError` (unknown-format) if no format is registered under that name.
 
@@ -110,6 +112,18 @@ def batches_of_any_size(trial: Trial) -> None:
         same(read(reader, table, size), table, f"at most {size} rows at a time")
 
 
+def windows_of_any_rows(trial: Trial) -> None:
+    table, reader = trial.opened()
+    cuts = [*reader.cuts, ROWS]
+    require(cuts[0] == 0 and cuts == sorted(cuts), f"the cuts {reader.cuts} do not increase from 0")
+    random = sorted(np.random.default_rng(0).integers(0, ROWS + 1, 9).tolist())
+    for edges in ((0, 1, ROWS - 1, ROWS), (0, 0, *random, ROWS), tuple(cuts), (0, ROWS)):
+        parts = [window(reader, table, *pair) for pair in pairwise(edges)]
+        same(pa.concat_tables(parts), table, f"windows at {edges}")
+    require(window(reader, table, ROWS, None).num_rows == 0, "there are rows after the last one")
+    same(window(reader, table, ROWS - 5, None), table.slice(ROWS - 5), "a window to the end")
+
+
 def columns_as_asked(trial: Trial) -> None:
     table, reader = trial.opened()
     names = table.column_names
@@ -137,6 +151,8 @@ def no_handle_stays_open(trial: Trial) -> None:
         require(isinstance(reading, Generator), "batches gives no generator, which could be closed")
         cast("Generator[object, None, None]", reading).close()
         require(not is_open(path), "the file is open after its iterator was closed")
+    window(reader, table, 1, 9)
+    require(not is_open(path), "the file is open after a window was read")
 
 
 def file_stays_as_it_is(trial: Trial) -> None:
@@ -197,6 +213,7 @@ CHECKS: tuple[Callable[[Trial], None], ...] = (
     values_come_back,
     no_rows,
     batches_of_any_size,
+    windows_of_any_rows,
     columns_as_asked,
     reading_twice_at_once,
     no_handle_stays_open,
@@ -226,7 +243,18 @@ def types_of(table: pa.Table) -> dict[str, pa.DataType]:
 
 def batches(reader: FileReader, like: pa.Table, size: int = 64) -> Iterable[pa.RecordBatch]:
     """The columns of `like`, as its types, each batch held against what was asked for."""
-    for batch in reader.batches(like.column_names, size, types_of(like)):
+    yield from checked(reader.batches(like.column_names, size, types_of(like)), like, size)
+
+
+def window(reader: FileReader, like: pa.Table, begin: int, end: int | None) -> pa.Table:
+    """The rows from `begin` to before `end`."""
+    found = reader.window(like.column_names, 64, types_of(like), begin, end)
+    return pa.Table.from_batches(list(checked(found, like, 64)), like.schema)
+
+
+def checked(found: Iterable[pa.RecordBatch], like: pa.Table, size: int) -> Iterable[pa.RecordBatch]:
+    """Batches, each held against what was asked for."""
+    for batch in found:
         require(batch.num_rows <= size, f"a batch of {batch.num_rows} rows where at most {size} were wanted")
         names: Sequence[str] = batch.schema.names
         require(names == like.column_names, f"columns {names} where {like.column_names} were wanted")
