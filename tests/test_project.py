@@ -146,7 +146,7 @@ LAYERS: dict[str, set[str]] = {
     "api": {"runs", "selection", "evaluation", "report", "files"},
     "testing": {"losses", "data", "accumulators"},
     "crossent": {"api", "version", "information", "evaluation", "functional", "imbalance", "advice"},
-    "cli_options": {"api"},
+    "cli_options": {"api", "crossent"},
     "cli_log": set(),
     "cli_output": {"api", "report"},
     "cli_advise": {"advice"},

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crossent.advice import Advice, advise
     from crossent.api import Report, evaluate, merge, read, select
+    from crossent.data.readers.sql import sql
     from crossent.errors import CrossentError, DataError, MergeError, MissingExtra, UsageError
     from crossent.evaluation import Evaluation
     from crossent.functional import (
@@ -46,6 +47,7 @@ from crossent.version import VERSION as __version__
 _HOMES = {
     "crossent.advice": ("Advice", "advise"),
     "crossent.api": ("Report", "evaluate", "merge", "read", "select"),
+    "crossent.data.readers.sql": ("sql",),
     "crossent.errors": ("CrossentError", "DataError", "MergeError", "MissingExtra", "UsageError"),
     "crossent.evaluation": ("Evaluation",),
     "crossent.functional": (
@@ -111,6 +113,7 @@ __all__ = [
     "perplexity",
     "read",
     "select",
+    "sql",
 ]
 
 

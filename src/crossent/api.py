@@ -11,6 +11,7 @@ from typing import Any
 
 from crossent.data.conditions import conditions
 from crossent.data.options import ReadOptions, parse_classes
+from crossent.data.readers import Query
 from crossent.data.readers.places import parts_of
 from crossent.distributed.plan import Plan
 from crossent.errors import MergeError, UsageError
@@ -79,9 +80,9 @@ def evaluate(data: object, *, name: str | None = None, **options: Any) -> Report
 
     The predictions are about classes, tokens or a number; what the columns hold is said by their names.
     `data` is a path, a folder, a pattern, a table (pyarrow, pandas, polars, anything with
-    `__arrow_c_stream__`) or a dictionary of columns. Options: those of `ReadOptions` (which columns mean
-    what), `loss` (None: the one that is usual for the kind of prediction), `level`, `prior`, `threads`,
-    `memory`, `format`, `progress`.
+    `__arrow_c_stream__`), a dictionary of columns or a query to a database (see `sql`). Options: those of
+    `ReadOptions` (which columns mean what), `loss` (None: the one that is usual for the kind of prediction),
+    `level`, `prior`, `threads`, `memory`, `format`, `progress`.
 
     Errors: DataError where the data cannot be used, UsageError where an option cannot.
 
@@ -233,7 +234,7 @@ def named(models: Mapping[str, object] | Sequence[object] | str | os.PathLike[st
 
 def _is_data(value: object) -> bool:
     return (
-        isinstance(value, str | os.PathLike | Mapping)
+        isinstance(value, str | os.PathLike | Mapping | Query)
         or hasattr(value, "__arrow_c_stream__")
         or isinstance(value, list | tuple)
     )

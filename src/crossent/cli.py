@@ -18,6 +18,7 @@ from crossent.cli_options import (
     model_inputs,
     output_options,
     parse_prior,
+    query_options,
     reading_options,
     selecting_options,
     with_baseline,
@@ -71,12 +72,13 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("file", nargs=-1, required=True, metavar="FILE…")
+@click.argument("file", nargs=-1, metavar="FILE…")
+@query_options
 @data_options
 @reading_options
 @computing_options
 @output_options
-def evaluate(file: tuple[str, ...], **options: Any) -> None:
+def evaluate(file: tuple[str, ...], queries: tuple[str, ...], uri: str | None, **options: Any) -> None:
     """Evaluate one model: loss with standard error, calibration, tails, classes, groups.
 
     FILE is a Parquet, Arrow, CSV, TSV, JSON Lines or NPZ file, a log of a language model
@@ -86,28 +88,43 @@ def evaluate(file: tuple[str, ...], **options: Any) -> None:
     """
     from crossent.api import named
 
-    inputs = model_inputs(file)
+    inputs = model_inputs(file, queries, uri)
+    _require_data(inputs)
+    if queries and len(inputs) > 1:
+        raise UsageError(
+            "one-query",
+            "a query is one model's predictions, and there is more beside it",
+            cure="join tables in the query (UNION ALL), or compare models with select",
+        )
     data: object = list(inputs.values()) if len(inputs) > 1 else next(iter(inputs.values()))
     name = next(iter(inputs)) if len(inputs) == 1 else next(iter(named(file[:1])))
     _run({name: data}, options)
 
 
+def _require_data(inputs: dict[str, object]) -> None:
+    if not inputs:
+        context = click.get_current_context()
+        raise click.MissingParameter("Or give --sql and --uri.", context, None, "'FILE…'", "argument")
+
+
 @cli.command()
-@click.argument("file", nargs=-1, required=True, metavar="[NAME=]FILE…")
+@click.argument("file", nargs=-1, metavar="[NAME=]FILE…")
+@query_options
 @data_options
 @selecting_options
 @reading_options
 @computing_options
 @output_options
-def select(file: tuple[str, ...], **options: Any) -> None:
+def select(file: tuple[str, ...], queries: tuple[str, ...], uri: str | None, **options: Any) -> None:
     """Compare models on the same rows and choose one.
 
     Each FILE holds one model's predictions and is named by its file name, or by NAME. Rows are paired by row
     id. With --model, the columns named are the models of the one FILE.
     """
-    inputs = model_inputs(file)
+    inputs = model_inputs(file, queries, uri)
+    _require_data(inputs)
     if options["baseline"] is not None:
-        inputs, options["baseline"] = with_baseline(file, options["baseline"])
+        inputs, options["baseline"] = with_baseline(file, options["baseline"], queries, uri)
     _run(inputs, options, fail_if_worse=options.pop("fail_if_worse"))
 
 

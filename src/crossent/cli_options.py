@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -103,6 +104,21 @@ data_options = _group(
     click.option("--format", metavar="NAME", help="File format, where the suffix does not say it."),
 )
 
+query_options = _group(
+    click.option(
+        "--sql",
+        "queries",
+        metavar="[NAME=]QUERY",
+        multiple=True,
+        help="Predictions that are the rows of a query. Repeatable in select: a model each.",
+    ),
+    click.option(
+        "--uri",
+        metavar="URI",
+        help="The database of --sql: postgresql://user@host/database, sqlite:///path.db, …",
+    ),
+)
+
 selecting_options = _group(
     click.option(
         "--model",
@@ -187,34 +203,77 @@ output_options = _group(
 )
 
 
-def model_inputs(arguments: Sequence[str]) -> dict[str, object]:
-    """Models by name from FILE or NAME=FILE; what exists as a path is one, whatever it contains."""
+_NAMED_QUERY = re.compile(r"([^\s=<>!'\"(]+)=(.*)", re.DOTALL)
+
+
+def query_inputs(queries: Sequence[str], uri: str | None) -> tuple[dict[str, object], list[object]]:
+    """Queries with names, and those without, from NAME=QUERY or QUERY."""
+    if bool(queries) != (uri is not None):
+        raise UsageError(
+            "sql-and-uri",
+            "--sql says what to read and --uri from which database, and one of them is missing",
+            cure="give both, such as --sql 'select * from predictions' --uri postgresql://user@host/database",
+        )
+    given: dict[str, object] = {}
+    unnamed: list[object] = []
+    if uri is None:
+        return given, unnamed
+    from crossent import sql
+
+    for text in queries:
+        found = _NAMED_QUERY.fullmatch(text)
+        if found is None:
+            unnamed.append(sql(text, uri))
+        elif found[1] in given:
+            raise UsageError("model-twice", f"{found[1]} is given twice", cure=_OTHER_NAME)
+        else:
+            given[found[1]] = sql(found[2], uri)
+    return given, unnamed
+
+
+_OTHER_NAME = "give each model another name"
+
+
+def model_inputs(
+    arguments: Sequence[str], queries: Sequence[str] = (), uri: str | None = None
+) -> dict[str, object]:
+    """Models by name from FILE or NAME=FILE, and from queries; what exists as a path is one, whatever it
+    contains.
+    """
     from crossent.api import named
 
+    asked, unnamed = query_inputs(queries, uri)
     given: dict[str, object] = {}
-    unnamed: list[str] = []
     for argument in arguments:
         name, equals, path = argument.partition("=")
         if equals and name and path and "/" not in name and not os.path.exists(argument):
             if name in given:
-                raise UsageError("model-twice", f"{name} is given twice", cure="give each model another name")
+                raise UsageError("model-twice", f"{name} is given twice", cure=_OTHER_NAME)
             given[name] = path
         else:
             unnamed.append(argument)
-    automatic = named(unnamed) if unnamed else {}
-    twice = sorted(given.keys() & automatic.keys())
-    if twice:
-        raise UsageError("model-twice", f"{twice[0]} is given twice", cure="give each model another name")
-    return {**given, **automatic}
+    together = given
+    for more in (named(unnamed) if unnamed else {}, asked):
+        twice = sorted(together.keys() & more.keys())
+        if twice:
+            raise UsageError("model-twice", f"{twice[0]} is given twice", cure=_OTHER_NAME)
+        together = {**together, **more}
+    return together
 
 
-def with_baseline(arguments: Sequence[str], baseline: str) -> tuple[dict[str, object], str]:
-    """The models with the baseline among them, and its name; a model that is given already is not added."""
-    inputs = model_inputs(arguments)
+def with_baseline(
+    arguments: Sequence[str], baseline: str, queries: Sequence[str] = (), uri: str | None = None
+) -> tuple[dict[str, object], str]:
+    """The models with the baseline among them, and its name; a model that is given already is not added. The
+    name of a query stands for its model.
+    """
+    inputs = model_inputs(arguments, queries, uri)
+    if baseline in query_inputs(queries, uri)[0]:
+        return inputs, baseline
     ((name, path),) = model_inputs((baseline,)).items()
     if inputs.get(name) == path:
         return inputs, name
-    together = model_inputs((*arguments, baseline))
+    together = model_inputs((*arguments, baseline), queries, uri)
     return together, next(key for key in reversed(together) if together[key] == path)
 
 

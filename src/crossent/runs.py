@@ -84,6 +84,7 @@ def evaluate_models(
         Model(name, source, layout, _order(layout, classes), id_type)
         for name, source, layout in zip(names, sources, layouts, strict=True)
     ]
+    _require_order(models, options)
     with tempfile.TemporaryDirectory(prefix="crossent-") as folder:
         dropped: tuple[tuple[str, int], ...] = ()
         if options.on_missing == "intersect" and len(models) > 1:
@@ -169,6 +170,20 @@ def _order(layout: Layout, classes: tuple[str, ...] | None) -> tuple[int, ...] |
     return tuple(layout.classes.index(name) for name in classes)
 
 
+def _require_order(models: Sequence[Model], options: ReadOptions) -> None:
+    """UsageError where rows would be paired by position that have none."""
+    if len(models) == 1 or options.unit is not None or models[0].id_type is not None:
+        return
+    for model in models:
+        if not model.source.ordered:
+            raise UsageError(
+                "rows-without-order",
+                f"the rows of {model.name} come from a query and have no order, so that they cannot be "
+                "paired with another model's by position",
+                cure="select a row id too, and name it with --id",
+            )
+
+
 def _intersect(
     models: list[Model], options: ReadOptions, folder: Path, run: RunOptions
 ) -> tuple[list[Model], tuple[tuple[str, int], ...]]:
@@ -178,7 +193,9 @@ def _intersect(
             "rows can be intersected only by row id",
             cure="name the row id column with --id",
         )
-    return common_rows(models, options.where, folder, run.memory)
+    # rows are left out by their numbers, which must be the same in the next pass
+    ordered = [replace(m, source=m.source.in_order(m.layout.id or "")) for m in models]
+    return common_rows(ordered, options.where, folder, run.memory)
 
 
 def _job(

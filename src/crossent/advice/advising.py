@@ -17,7 +17,7 @@ from crossent.advice.reading import Otherwise, Reading, understand
 from crossent.advice.record import Advice, Alternative, Named
 from crossent.advice.remarks import remarks
 from crossent.data.options import LABEL_NAMES
-from crossent.data.readers import Source, open_source
+from crossent.data.readers import Query, Source, open_source
 from crossent.errors import DataError, UsageError
 from crossent.losses import get
 
@@ -110,7 +110,9 @@ def _opened(
 
 def _is_table(y: object) -> bool:
     columns = hasattr(y, "columns") or hasattr(y, "column_names")
-    return isinstance(y, str | os.PathLike | Mapping) or (hasattr(y, "__arrow_c_stream__") and columns)
+    return isinstance(y, str | os.PathLike | Mapping | Query) or (
+        hasattr(y, "__arrow_c_stream__") and columns
+    )
 
 
 def _plain(values: Any) -> Any:

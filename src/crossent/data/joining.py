@@ -88,8 +88,8 @@ def keyed_records(model: Model, piece: Piece, ids: pa.Array, dtype: np.dtype[np.
 
 
 def estimated_rows(model: Model) -> int:
-    """Rows where known, else a guess from the size of the files (a short line of text a row)."""
-    return model.source.rows or max(1, sum(f.bytes for f in model.source.files) // 16)
+    """Rows where known, else a guess."""
+    return model.source.estimated_rows
 
 
 def check_unique(model: Model, where: Sequence[Condition], folder: Path, memory: int) -> None:

@@ -1,4 +1,4 @@
-"""Readers: files, folders, patterns and tables in memory, all as one `Source`."""
+"""Readers: files, folders, patterns, queries and tables in memory, all as one `Source`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,28 @@ from crossent.data.readers.files import open_files
 from crossent.data.readers.memory import open_memory
 from crossent.data.readers.places import shown
 from crossent.data.readers.registry import all_formats, register_reader
+from crossent.data.readers.sql import Query, open_query, sql
 
-__all__ = ["Chunk", "FileInfo", "FileReader", "Source", "all_formats", "open_source", "register_reader"]
+__all__ = [
+    "Chunk",
+    "FileInfo",
+    "FileReader",
+    "Query",
+    "Source",
+    "all_formats",
+    "open_source",
+    "register_reader",
+    "sql",
+]
 
 
 def open_source(data: object, *, name: str | None = None, format: str | None = None) -> Source:
-    """Open predictions without reading them: a path, a folder, a pattern, a list of
-    them, or a table.
+    """Open predictions without reading them: a path, folder or pattern, several of them, a query or a table.
 
     Each may be a URI such as s3://bucket/folder/*.parquet. A folder is searched through, in the order of the
     names; names that start with `.` or `_` are left out, as are files of no known format; folders called
     `key=value` become columns. A table is a dictionary of columns (1-D, or 2-D for one list a row), or
-    anything with `__arrow_c_stream__` (pyarrow, pandas, polars).
+    anything with `__arrow_c_stream__` (pyarrow, pandas, polars); a query is what `sql` makes.
     `name` is how messages call the source, and `format` replaces what the suffix says.
 
     Errors: `DataError` if the place does not exist, holds no data or is damaged; `UsageError` for an unknown
@@ -33,6 +43,8 @@ def open_source(data: object, *, name: str | None = None, format: str | None = N
     >>> [chunk.table.num_rows for chunk in source.batches(["p_a"], batch_rows=1)]
     [1, 1]
     """
+    if isinstance(data, Query):
+        return open_query(data, name or data.name)
     places = _places(data)
     if places is None:
         return open_memory(data, name or "table")

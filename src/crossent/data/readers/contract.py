@@ -50,7 +50,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Source(ABC):
-    """Predictions of one model in one place: a file, a folder of files or a table in memory."""
+    """Predictions of one model in one place: a file, a folder of files, a query or a table in memory."""
 
     name: str
     """How messages call it: the path as given, or a name such as "table a"."""
@@ -70,6 +70,20 @@ class Source(ABC):
     def text(self) -> bool:
         """Whether the format has no types of its own (CSV): integers may then come as strings."""
         return False
+
+    @property
+    def estimated_rows(self) -> int:
+        """Rows where known, else a guess from the size of the files (a short line of text a row)."""
+        return self.rows or max(1, sum(file.bytes for file in self.files) // 16)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether rows come in the same order each time they are read."""
+        return True
+
+    def in_order(self, column: str) -> Source:
+        """The source whose rows come in the same order each time, where need be sorted by a column."""
+        return self
 
     @abstractmethod
     def batches(

@@ -85,7 +85,7 @@ def _table(data: object, name: str) -> pa.Table:
     raise UsageError(
         "unknown-data",
         f"predictions cannot be read from {type(data).__name__}",
-        cure="give a path, a dictionary of columns, or a table (pyarrow, pandas, polars, …)",
+        cure="give a path, a dictionary of columns, a table (pyarrow, pandas, polars, …) or crossent.sql(…)",
     )
 
 
