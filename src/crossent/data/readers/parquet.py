@@ -14,6 +14,7 @@ from crossent.data.readers.contract import FileReader, cut_to
 from crossent.data.readers.faults import translated
 from crossent.data.readers.places import Place, native
 from crossent.data.readers.registry import register_reader
+from crossent.data.readers.remote import Remote
 
 # Without a buffered stream, or with pre_buffer, pyarrow holds a whole row group: 0.9 to 3.1 GB for 800 MB of
 # float32 in one row group, against 130 MB (one list column) to 240 MB (1000 columns) like this, at the same
@@ -21,6 +22,9 @@ from crossent.data.readers.registry import register_reader
 # in memory in any case is each column's dictionary (up to 1 MiB): 2 GB for 1000 columns of distinct floats.
 BUFFERS_BYTES = 32 << 20
 SMALLEST_BUFFER, LARGEST_BUFFER = 16 << 10, 1 << 20
+# From afar each buffer is a request, of 10 to 100 ms.
+REMOTE_BUFFERS_BYTES = 64 << 20
+SMALLEST_REMOTE_BUFFER, LARGEST_REMOTE_BUFFER = 64 << 10, 4 << 20
 
 
 @register_reader("parquet", (".parquet", ".pq"))
@@ -63,6 +67,9 @@ class ParquetReader(FileReader):
 
 @contextmanager
 def _open(place: Place, columns: int = 1) -> Iterator[pq.ParquetFile]:
-    buffer = min(max(BUFFERS_BYTES // columns, SMALLEST_BUFFER), LARGEST_BUFFER)
+    if isinstance(place, Remote):
+        buffer = min(max(REMOTE_BUFFERS_BYTES // columns, SMALLEST_REMOTE_BUFFER), LARGEST_REMOTE_BUFFER)
+    else:
+        buffer = min(max(BUFFERS_BYTES // columns, SMALLEST_BUFFER), LARGEST_BUFFER)
     with native(place) as file:
         yield pq.ParquetFile(file, pre_buffer=False, buffer_size=buffer, page_checksum_verification=True)

@@ -88,17 +88,15 @@ def _pattern(place: Place) -> str:
 def _in_pattern(pattern: Place, wanted: Format | None) -> Iterator[Found]:
     """Matches in the order of their names; a folder that matches gives the files in it."""
     matches: list[Any] = sorted(
-        pattern.matches()
-        if isinstance(pattern, Remote)
-        else map(Path, glob.glob(str(pattern), recursive=True))
+        pattern.matches() if isinstance(pattern, Remote) else _local_matches(str(pattern))
     )
-    if not matches:
+    # `**` matches a folder and also what is in it.
+    deep = "**" in PurePath(_pattern(pattern)).parts
+    if not matches or (deep and all(match.is_dir() for match in matches)):
         raise DataError(
             "source-not-found", "no file matches the pattern", file=str(pattern), cure="check the pattern"
         )
     root = _fixed(pattern)
-    # `**` matches a folder and also what is in it.
-    deep = "**" in PurePath(_pattern(pattern)).parts
     seen: set[Place] = set()
     for match in matches:
         inside = _in_folder(match, root, wanted) if match.is_dir() and not deep else iter(())
@@ -106,6 +104,11 @@ def _in_pattern(pattern: Place, wanted: Format | None) -> Iterator[Found]:
             if entry.path not in seen:
                 seen.add(entry.path)
                 yield entry
+
+
+def _local_matches(pattern: str) -> list[Path]:
+    # `**` matches the folder above it, there or not
+    return [Path(match) for match in glob.glob(pattern, recursive=True) if os.path.lexists(match)]
 
 
 def _fixed(pattern: Place) -> Place:

@@ -25,6 +25,8 @@ SHOWN = ("endpoint_override", "region", "scheme")
 """What of a URI's query may be shown; everything else might be a secret."""
 WAITS = (1.0, 3.0)
 """Seconds before a failed request is tried again. pyarrow itself asks S3 again for 6 seconds each time."""
+GOOGLE_SECONDS = 20
+"""For which a request to Google is made again by pyarrow, which would go on for 15 minutes."""
 PATTERN = re.compile(r"[*?\[]")
 
 log = logging.getLogger("crossent.storage")
@@ -66,7 +68,10 @@ def _no_user(endpoint: str) -> str:
 @lru_cache(maxsize=64)
 def _filesystem(store: Store) -> tuple[fs.FileSystem, str]:
     """The filesystem, and what its paths begin with: the bucket, or `/`."""
-    query = f"?{store.query}" if store.query else ""
+    options = [store.query] if store.query else []
+    if store.scheme in ("gs", "gcs") and "retry_limit_seconds" not in store.query:
+        options.append(f"retry_limit_seconds={GOOGLE_SECONDS}")
+    query = "?" + "&".join(options) if options else ""
     system, path = fs.FileSystem.from_uri(f"{store.scheme}://{store.authority}/x{query}")
     return system, path.removesuffix("x")
 
