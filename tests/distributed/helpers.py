@@ -27,9 +27,9 @@ class Careless(Engine):
 
     name = "careless"
 
-    def __init__(self, seed: int = 0, losses: int = 1) -> None:
+    def __init__(self, seed: int = 0, losses: int = 1, *, always: bool = False) -> None:
         self._random = random.Random(seed)
-        self._losses = losses
+        self._losses, self._always = losses, always
         self._lost: dict[tuple[str, int], int] = {}
         self.performed: list[tuple[str, int]] = []
 
@@ -49,10 +49,10 @@ class Careless(Engine):
     def _some(self, waiting: list[Task]) -> Iterator[Outcome]:
         task = waiting.pop(self._random.randrange(len(waiting)))
         key = (type(task).__name__ + str(getattr(task, "index", "")), task.number)
-        if self._lost.get(key, 0) < self._losses and self._random.random() < 0.4:
+        if self._lost.get(key, 0) < self._losses and (self._always or self._random.random() < 0.4):
             self._lost[key] = self._lost.get(key, 0) + 1
             yield Outcome(task.number, lost="carelessly")
-            if self._random.random() < 0.8:
+            if self._always or self._random.random() < 0.8:
                 return  # else it comes home after all
         for _ in range(1 + (self._random.random() < 0.3)):
             self.performed.append(key)

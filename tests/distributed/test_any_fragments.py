@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +20,8 @@ from crossent import select
 
 from .helpers import Careless, bits, in_parts, tables, verdict
 
-FEW = settings(max_examples=25, deadline=None)
-SOME = settings(max_examples=50, deadline=None)
+FEW = settings(max_examples=15, deadline=None)
+SOME = settings(max_examples=40, deadline=None)
 Draw = Callable[..., Any]
 
 
@@ -142,8 +143,26 @@ def test_rows_in_any_order_and_faults_of_their_ids(data):
     with TemporaryDirectory() as folder:
         sources = written(draw, made, Path(folder), draw(forms, "form"))
         expected = verdict(lambda: select(sources, **options))
-        found = verdict(lambda: in_parts(sources, careless(draw), **options, **computing(draw, rows)))
+        count = draw(st.sampled_from([1, 3, 8]), "partitions")
+        with mock.patch("crossent.distributed.passes.partitions_for", lambda size, memory: count):
+            found = verdict(lambda: in_parts(sources, careless(draw), **options, **computing(draw, rows)))
     assert found[0] == expected[0]
+
+
+@FEW
+@given(st.data())
+def test_of_several_faults_the_earliest_is_told(data):
+    """Whatever comes home first, and whatever is lost before."""
+    draw = data.draw
+    rows = draw(st.integers(2, 50), "rows")
+    (table,) = tables(rows, 1).values()
+    p = table.column("p_ant").to_pylist()
+    for row in draw(st.sets(st.integers(0, rows - 1), min_size=2, max_size=4), "wrong"):
+        p[row] = 7.0 + row
+    table = table.set_column(table.column_names.index("p_ant"), "p_ant", pa.array(p))
+    expected = verdict(lambda: select({"a": table}))
+    found = verdict(lambda: in_parts({"a": table}, careless(draw), **computing(draw, rows)))
+    assert found == expected and found[0] == "not-a-probability"
 
 
 @FEW
