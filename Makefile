@@ -15,10 +15,10 @@ SAY_KERNELS := $(BIN)/python -c 'from crossent.kernels import explain; print(exp
 MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench fuzz sanitize clean
+.PHONY: help demo test test-faults lint docs bench fuzz sanitize clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.report  ## choose between six models of flight delays and write demo-report.html
 	$(BIN)/crossent select $(FLIGHTS) --cluster day --positive late --html $(PAGE)
@@ -30,6 +30,9 @@ SHOWS := report docs native test_benchmarks.py $(addprefix torch/test_,huggingfa
 test: $(VENV)/.dev  ## the whole suite, with every extra installed; once without the core
 	CROSSENT_KERNELS=reference $(BIN)/python -m pytest -q $(addprefix --ignore=tests/,$(SHOWS))
 	$(BIN)/python -m pytest
+
+test-faults: $(VENV)/.dev  ## kills workers, drivers and nodes, changes files, fills disks: the right answer or a clear error
+	$(BIN)/python -m pytest -o addopts=--import-mode=importlib -o 'norecursedirs=.*' --durations=5 tests/faults
 
 lint: $(VENV)/.dev  ## ruff (rules and format) and mypy --strict
 	$(BIN)/ruff check .

@@ -26,7 +26,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise _cannot_write(path, error) from None
+        raise cannot_write(path, error) from None
 
 
 def make_folder(path: Path) -> None:
@@ -34,10 +34,11 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _cannot_write(path, error) from None
+        raise cannot_write(path, error) from None
 
 
-def _cannot_write(path: str | os.PathLike[str], error: OSError) -> DataError:
+def cannot_write(path: str | os.PathLike[str], error: OSError) -> DataError:
+    """The error for what the system says about writing there."""
     return DataError(
         "cannot-write",
         f"cannot be written: {error.strerror or error}",

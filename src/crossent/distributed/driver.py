@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from crossent.data.alignment import OrderDiffers
 from crossent.distributed.checkpoints import Checkpoints, NoCheckpoints
-from crossent.distributed.engines.contract import Engine, Outcome, Task
+from crossent.distributed.engines.contract import WINDOW, Engine, Outcome, Task
 from crossent.distributed.fragments import Fragment
 from crossent.distributed.tables import StateTables
 from crossent.distributed.wire import decode
@@ -17,7 +18,10 @@ from crossent.engines.passes import Job, State
 from crossent.errors import CrossentError, DataError
 
 ATTEMPTS = 4
-"""Of a fragment that was lost with its worker, beyond what the engine tries by itself."""
+"""Of a fragment that was lost with its worker, beyond what the engine tries by itself. The last one alone, so
+that none is given up for what happens to its neighbours; and one alone is tried when all were lost."""
+PAUSE = 0.5
+"""Seconds before what was lost is begun again, twice as many each time."""
 
 log = logging.getLogger("crossent.distributed")
 TaskOf = Callable[[Fragment], Task]
@@ -74,12 +78,13 @@ class Driver:
         task_of: TaskOf,
         empty: Callable[[], State],
         done: Callable[[Fragment], bool] = lambda fragment: True,
+        model: int = 0,
     ) -> State:
         """The states of all fragments, added up as they come."""
         total = empty()
         unknown = {fragment.number for fragment in listed if fragment.rows is None}
         with StateTables(total, self.job.memory) as tables:
-            for number, data in self.outcomes(phase, listed, task_of, done):
+            for number, data in self.outcomes(phase, listed, task_of, done, model):
                 state = decode(data, empty, tables.add)
                 if number in unknown:
                     self._count(_rows(state))
@@ -93,74 +98,81 @@ class Driver:
         listed: Sequence[Fragment],
         task_of: TaskOf,
         done: Callable[[Fragment], bool] = lambda fragment: True,
+        model: int = 0,
     ) -> Iterator[tuple[int, bytes]]:
         """What was found of each fragment, once, in any order.
 
-        `done` says of a fragment with a checkpoint whether what else it left is still there.
+        `done` says of a fragment with a checkpoint whether what else it left is still there; `model` is the
+        first that the fragments have windows of.
         """
         self.tally.fragments += len(listed)
-        missing = []
+        missing: dict[int, Fragment] = {}
         for fragment in listed:
             saved = self.kept.read(phase, fragment.number) if done(fragment) else None
             if saved is None:
-                missing.append(fragment)
+                missing[fragment.number] = fragment
             else:
                 self.tally.resumed += 1
                 self._count(fragment.rows)
                 yield fragment.number, saved
+        losses: Counter[int] = Counter()
         faults: Faults = {}
-        for attempt in range(ATTEMPTS):
-            lost: dict[int, Outcome] = {}
-            yield from self._round(phase, missing, task_of, lost, faults)
+        all_lost = False
+        while missing:
+            if losses:
+                time.sleep(PAUSE * 2 ** (max(losses.values()) - 1))
+            before, lost = len(missing), dict[int, Outcome]()
+            some = [f for f in missing.values() if losses[f.number] < ATTEMPTS - 1 and not all_lost]
+            some = some or [next(iter(missing.values()))]
+            yield from self._round(phase, some, missing, task_of, lost, faults)
             if faults:
                 # an earlier fragment that was lost may have a fault, too, which is then the one to raise
-                lost = {number: outcome for number, outcome in lost.items() if number < min(faults)}
-            if not lost:
-                break
-            for outcome in lost.values():
-                log.warning(
-                    "lost: %s",
-                    outcome.lost,
-                    extra={"event": "lost", "phase": phase, "fragment": outcome.number, "attempt": attempt},
-                )
-            self.tally.retried += len(lost)
-            missing = [fragment for fragment in missing if fragment.number in lost]
-        else:
-            raise self._given_up(missing[0], lost[missing[0].number])
+                missing = {number: fragment for number, fragment in missing.items() if number < min(faults)}
+            all_lost = len(missing) == before
+            for number, outcome in lost.items():
+                losses[number] += 1
+                self._tell(phase, outcome, losses[number])
+                if losses[number] == ATTEMPTS and number in missing:
+                    raise self._given_up(missing[number], outcome, model)
         if faults:
             raise faults[min(faults)]
 
     def _round(
         self,
         phase: str,
-        missing: Sequence[Fragment],
+        some: Sequence[Fragment],
+        missing: dict[int, Fragment],
         task_of: TaskOf,
         lost: dict[int, Outcome],
         faults: Faults,
     ) -> Iterator[tuple[int, bytes]]:
-        """One attempt at fragments; those whose worker died are added to `lost`, those at fault to `faults`.
+        """One attempt at some fragments; what is found is no longer missing.
 
-        After a fault of the data no later fragment is begun. Of several the one of the earliest fragment is
-        raised, so that the same data fail in the same way.
+        Those whose worker died are added to `lost`, those at fault to `faults`. After a fault of the data no
+        later fragment is begun. Of several the one of the earliest fragment is raised, so that the same data
+        fail in the same way. Nor are more begun where nothing but losses comes home.
         """
-        waiting = {fragment.number: fragment for fragment in missing}
+        in_a_row = 0
 
         def feed() -> Iterator[Task]:
-            for fragment in missing:
+            for fragment in some:
+                if in_a_row >= WINDOW * self.engine.workers:
+                    return
                 if faults and fragment.number > min(faults):
                     return
                 yield task_of(fragment)
 
         for outcome in self.engine.run(feed()):
-            if outcome.number not in waiting:
+            if outcome.number not in missing:
                 continue  # it was performed twice, and counts once
+            in_a_row = in_a_row + 1 if outcome.lost is not None else 0
             if outcome.fault is not None:
                 faults[outcome.number] = outcome.fault
             elif outcome.data is None:
                 lost[outcome.number] = outcome
             else:
                 lost.pop(outcome.number, None)
-                fragment = waiting.pop(outcome.number)
+                fragment = missing.pop(outcome.number)
                 self.kept.write(phase, outcome.number, outcome.data)
                 self._count(fragment.rows)
                 log.debug(
@@ -174,19 +186,32 @@ class Driver:
                 )
                 yield outcome.number, outcome.data
 
+    def _tell(self, phase: str, outcome: Outcome, times: int) -> None:
+        self.tally.retried += 1
+        log.warning(
+            "lost: %s",
+            outcome.lost,
+            extra={"event": "lost", "phase": phase, "fragment": outcome.number, "attempt": times},
+        )
+
     def _count(self, rows: int | None) -> None:
         self.tally.rows += rows or 0
         self.job.progress(rows or 0)
 
-    def _given_up(self, fragment: Fragment, outcome: Outcome) -> DataError:
-        window, model = fragment.windows[0][0], self.job.models[0]
+    def _given_up(self, fragment: Fragment, outcome: Outcome, model: int) -> DataError:
+        why = f"were lost {ATTEMPTS} times, the last time because: {outcome.lost}"
+        cure = "look into the workers' logs; smaller fragments (--fragment-rows) need less memory"
+        if not fragment.windows:  # rows of all files that wait to be joined
+            return DataError(
+                "fragment-lost", f"part {fragment.number} of the rows to be joined {why}", cure=cure
+            )
+        window, source = fragment.windows[0][0], self.job.models[model].source
         return DataError(
             "fragment-lost",
-            f"its rows from here to {window.end} were lost {ATTEMPTS} times, the last time because: "
-            f"{outcome.lost}",
-            file=model.source.files[window.file].path,
+            f"its rows from here to {'the end' if window.end is None else window.end} {why}",
+            file=source.files[window.file].path,
             row=window.begin,
-            cure="look into the workers' logs; smaller fragments (--fragment-rows) need less memory",
+            cure=cure,
         )
 
 

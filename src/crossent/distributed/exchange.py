@@ -7,7 +7,9 @@ files as fragments, however many partitions; each share has a checksum, and a fi
 
 from __future__ import annotations
 
+import secrets
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 
 from crossent.data.partitions import Records, partition_of, sorted_by_key
 from crossent.errors import DataError, UsageError
-from crossent.files import make_folder
+from crossent.files import make_folder, replacing
 
 TOKEN = "exchange.token"
 _SHARE = np.dtype([("start", "<i8"), ("count", "<i8"), ("checksum", "<u4")])
@@ -42,7 +44,8 @@ class Exchange:
     def begin(self) -> None:
         """Make the folder and leave the token that workers look for."""
         make_folder(self.folder)
-        (self.folder / TOKEN).write_text(self.token)
+        with replacing(self.folder / TOKEN) as temporary:
+            temporary.write_text(self.token)
 
     def check(self) -> None:
         """UsageError on a worker that does not see the folder of the driver."""
@@ -110,12 +113,16 @@ class _Writer:
 
     def __init__(self, path: Path, count: int) -> None:
         self._path, self._count = path, count
-        self._temporary = path.with_suffix(".tmp")
+        # a worker that was given up may still be writing the same
+        self._temporary = path.with_suffix(f".{secrets.token_hex(8)}.tmp")
         self._blocks: list[NDArray[Any]] = []
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self._file = self._temporary.open("wb")
+        try:
+            self._file = self._temporary.open("wb")
+        except OSError as error:
+            raise _full(self._path, error) from None
         return self
 
     def write(self, records: Records) -> None:
@@ -153,7 +160,8 @@ class _Writer:
         except OSError as failure:
             raise _full(self._path, failure) from None
         finally:
-            self._file.close()
+            with suppress(OSError):  # closing writes what is left
+                self._file.close()
             self._temporary.unlink(missing_ok=True)
 
 

@@ -42,8 +42,7 @@ Say = Callable[[str], None]
 
 def accumulate(job: Job, plan: Plan, folder: Path, restarted: Callable[[], None], say: Say) -> State:
     """The state of all rows: that of `engines.passes.accumulate`, to the bit, from fragments."""
-    kept = NoCheckpoints() if plan.checkpoint is None else _checkpoints(job, plan, plan.checkpoint)
-    with plan.open(job.threads) as engine:
+    with _checkpoints(job, plan) as kept, plan.open(job.threads) as engine:
         _log_start(job, engine)
         driver = Driver(job, engine, kept)
         state = Passes(job, driver, plan.fragment_rows, plan.checkpoint or folder).accumulate(restarted)
@@ -116,6 +115,7 @@ class Passes:
                 fragments.side_by_side([model], self.rows),
                 partial(self._alone, index),
                 lambda: job.new_state(job.apart()),
+                model=index,
             )
             self._require_rows(found.moments[index], [model])
             state.merge(found)
@@ -149,9 +149,10 @@ class Passes:
                     partial(self._scores, exchange, index),
                     lambda: job.new_state([names]),
                     partial(_written, exchange, kind),
+                    model=index,
                 )
             )
-        found = self._partitions("partitions", exchange, kinds, names)
+        found = self._partitions(f"partitions-{exchange.count}", exchange, kinds, names)
         try:
             self._check(job.models, found)
         except DataError:
@@ -179,14 +180,19 @@ class Passes:
         )
         for _ in phase:
             pass
-        self._check([model], self._partitions("unique", exchange, [("ids", len(listed))], [model.name]))
+        self._check(
+            [model],
+            self._partitions(f"unique-{exchange.count}", exchange, [("ids", len(listed))], [model.name]),
+        )
         shutil.rmtree(exchange.folder, ignore_errors=True)
 
     def _exchange(self, name: str, models: Sequence[Model], dtype: Any) -> Exchange:
         """A folder with as many partitions as make one of each model, and its sorting, fit the memory."""
         size = sum(estimated_rows(model) for model in models) * dtype.itemsize
         count = partitions_for(size, self.job.memory)
-        exchange = Exchange(self.folder / name, count, tuple(dtype.descr), secrets.token_hex(8))
+        # with another --memory at --resume there are others, and what was sorted is no use
+        folder = self.folder / f"{name}-{count}"
+        exchange = Exchange(folder, count, tuple(dtype.descr), secrets.token_hex(8))
         exchange.begin()
         return exchange
 
@@ -225,8 +231,10 @@ def _added(parts: Sequence[tuple[int, list[int]]]) -> Lacking:
     return Lacking(sum(total for total, _ in parts), places[:EXAMPLES])
 
 
-def _checkpoints(job: Job, plan: Plan, folder: Path) -> Checkpoints:
+def _checkpoints(job: Job, plan: Plan) -> Checkpoints | NoCheckpoints:
     """The checkpoints of this job: of these files, with these options, in these fragments."""
+    if plan.checkpoint is None:
+        return NoCheckpoints()
     files = {f.path: f.digest for model in job.models for f in model.source.files}
     asked: dict[str, Any] = {
         "loss": job.spec.loss,
@@ -238,7 +246,7 @@ def _checkpoints(job: Job, plan: Plan, folder: Path) -> Checkpoints:
         ),
     }
     facts = {"crossent": VERSION, "files": files, **json.loads(json.dumps(asked, default=str))}
-    return Checkpoints(folder, facts, resume=plan.resume)
+    return Checkpoints(plan.checkpoint, facts, resume=plan.resume)
 
 
 def _digest(value: Any) -> str:

@@ -25,6 +25,8 @@ def translated(file: object, *also: type[Exception]) -> Iterator[None]:
     name = str(file)
     try:
         yield
+    except MemoryError:
+        raise  # pyarrow's is one of its own exceptions too
     except FileNotFoundError as error:
         raise DataError(
             "source-not-found", "there is no such file", file=name, cure="check the path"

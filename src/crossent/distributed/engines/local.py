@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -19,12 +22,14 @@ from crossent.distributed.engines.contract import WINDOW, Engine, Order, Outcome
 from crossent.engines.local import default_threads
 
 
-class _Pool(Engine):
-    """Tasks in an executor of `concurrent.futures`."""
+class Threads(Engine):
+    """Threads of this process: reading and the compiled core let them work side by side."""
+
+    name = "local"
 
     def __init__(self, workers: int | None = None) -> None:
         self._workers = workers or default_threads()
-        self._executor: Executor | None = None
+        self._executor = ThreadPoolExecutor(self._workers)
 
     @property
     def workers(self) -> int:
@@ -35,56 +40,121 @@ class _Pool(Engine):
         try:
             while True:
                 for task in islice(tasks, WINDOW * self._workers - len(pending)):
-                    pending[self._submit(task)] = task
+                    pending[self._executor.submit(perform, Order(task))] = task
                 if not pending:
                     return
                 done, _ = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
-                    yield self._outcome(future, pending.pop(future))
+                    yield _outcome(future, pending.pop(future))
         finally:
             for future in pending:
                 future.cancel()
 
-    def _submit(self, task: Task) -> Future[Outcome]:
-        if self._executor is None:
-            self._executor = self._new()
+    def close(self) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+class Processes(Engine):
+    """Processes: the NumPy kernels gain more from them than from threads, and one dies alone.
+
+    Each has an executor of its own: one executor of several gives all of them up, and what they were doing,
+    when one dies.
+    """
+
+    name = "processes"
+
+    def __init__(self, workers: int | None = None) -> None:
+        self._lanes = [_Lane() for _ in range(workers or default_threads())]
+
+    @property
+    def workers(self) -> int:
+        return len(self._lanes)
+
+    def run(self, tasks: Iterator[Task]) -> Iterator[Outcome]:
         try:
-            return self._executor.submit(perform, Order(task))
+            while True:
+                for lane in sorted(self._lanes, key=lambda lane: len(lane.pending)):
+                    for task in islice(tasks, WINDOW - len(lane.pending)):
+                        lane.submit(task)
+                heads = [lane.pending[0][0] for lane in self._lanes if lane.pending]
+                if not heads:
+                    return
+                wait(heads, return_when=FIRST_COMPLETED)
+                for lane in self._lanes:
+                    yield from lane.outcomes()
+        finally:
+            for lane in self._lanes:
+                lane.forget()
+
+    def close(self) -> None:
+        for lane in self._lanes:
+            lane.close()
+
+
+class _Lane:
+    """One process after another, with the tasks that wait for it in the order in which they are performed."""
+
+    def __init__(self) -> None:
+        self.pending: deque[tuple[Future[Outcome], Task]] = deque()
+        self._executor: Executor | None = None
+
+    def submit(self, task: Task) -> None:
+        try:
+            self.pending.append((self._started().submit(perform, Order(task)), task))
         except BrokenExecutor:
             self.close()
-            return self._submit(task)
+            self.pending.append((self._started().submit(perform, Order(task)), task))
 
-    def _new(self) -> Executor:
-        raise NotImplementedError
+    def outcomes(self) -> Iterator[Outcome]:
+        """Those that are known. Of a process that died the first is lost; the others wait for the next."""
+        while self.pending and self.pending[0][0].done():
+            future, task = self.pending.popleft()
+            if isinstance(future.exception(), BrokenExecutor):
+                self._begin_again()
+            yield _outcome(future, task)
 
-    def _outcome(self, future: Future[Outcome], task: Task) -> Outcome:
-        try:
-            return future.result()
-        except BrokenExecutor:
-            return Outcome(task.number, lost="its process died")
-        except Exception as error:
-            return Outcome(task.number, lost=f"{type(error).__name__}: {error}")
+    def forget(self) -> None:
+        """Begin nothing more."""
+        for future, _ in self.pending:
+            future.cancel()
+        self.pending.clear()
 
     def close(self) -> None:
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
             self._executor = None
 
+    def _begin_again(self) -> None:
+        self.close()
+        waiting = [task for _, task in self.pending]
+        self.pending.clear()
+        for task in waiting:
+            self.submit(task)
 
-class Threads(_Pool):
-    """Threads of this process: reading and the compiled core let them work side by side."""
+    def _started(self) -> Executor:
+        if self._executor is None:
+            # a forked process would inherit locks that other threads hold
+            context = multiprocessing.get_context("spawn")
+            self._executor = ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_parent)
+        return self._executor
 
-    name = "local"
 
-    def _new(self) -> Executor:
-        return ThreadPoolExecutor(self._workers)
+def _end_with_parent() -> None:
+    """A process whose parent was killed waits for work for ever: it holds the other end of the queue too."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
-class Processes(_Pool):
-    """Processes: the NumPy kernels gain more from them than from threads, and one may die alone."""
-
-    name = "processes"
-
-    def _new(self) -> Executor:
-        # a forked process would inherit locks that other threads hold
-        return ProcessPoolExecutor(self._workers, mp_context=multiprocessing.get_context("spawn"))
+def _outcome(future: Future[Outcome], task: Task) -> Outcome:
+    try:
+        return future.result()
+    except BrokenExecutor:
+        return Outcome(task.number, lost="its process died")
+    except Exception as error:
+        return Outcome(task.number, lost=f"{type(error).__name__}: {error}")
