@@ -17,9 +17,12 @@ from crossent.data.partitions import (
     file_and_row,
     in_all,
     keys_only,
+    partition_of,
     partitions_for,
     place,
     repeated,
+    sorted_by_key,
+    sorted_by_partition,
 )
 
 from .helpers import fault
@@ -226,3 +229,21 @@ def test_keys_do_not_share_memory_with_records():
     keys = keys_only(mine)
     mine["hi"] = 9
     assert keys.tolist() == [(1, 2), (3, 4)]
+
+
+# --- orders -----------------------------------------------------------------------------------------------
+
+ORDERED = np.dtype([("hi", "<u8"), ("at", "<i8")])
+
+
+@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 5), max_size=60), st.integers(1, MOST_PARTITIONS))
+def test_records_keep_their_order_in_a_partition_and_under_a_key(keys, count):
+    made = np.zeros(len(keys), ORDERED)
+    made["hi"], made["at"] = np.array(keys, np.uint64), np.arange(len(keys))
+    assert sorted_by_key(made).tolist() == sorted(made.tolist())
+    ordered, ends = sorted_by_partition(made, count)
+    which = partition_of(ordered, count)
+    assert ordered.tolist() == sorted(
+        made.tolist(), key=lambda r: int(partition_of(made[r[1] : r[1] + 1], count)[0])
+    )
+    assert ends == np.searchsorted(which, np.arange(count), "right").tolist()

@@ -57,15 +57,26 @@ def partition_of(records: Records, count: int) -> NDArray[np.int64]:
     return which
 
 
+def sorted_by_partition(records: Records, count: int) -> tuple[Records, list[int]]:
+    """The records in the order of their partitions, and where each partition ends."""
+    which = partition_of(records, count)
+    # of 16 bits NumPy sorts by radix, 8 times as fast; take copies whole records, 4 times as fast as indexing
+    order = np.argsort(which.astype(np.uint16), kind="stable")
+    ends = np.cumsum(np.bincount(which, minlength=count)).tolist()
+    return records.take(order), ends
+
+
 def sorted_by_key(records: Records) -> Records:
-    """The records in the order of their keys."""
-    order = (
-        np.lexsort((records["lo"], records["hi"]))
-        if "lo" in _names(records)
-        else np.argsort(records["hi"], kind="stable")
-    )
-    found: Records = records[order]
-    return found
+    """The records in the order of their keys, those of equal keys in the order they had."""
+    if "lo" in _names(records):
+        return records.take(np.lexsort((records["lo"], records["hi"])))
+    # keys rarely repeat, and NumPy's unstable sort is several times as fast
+    keys = np.ascontiguousarray(records["hi"])
+    order = np.argsort(keys)
+    ordered = keys.take(order)
+    if (ordered[1:] == ordered[:-1]).any():
+        order = np.argsort(keys, kind="stable")
+    return records.take(order)
 
 
 def _names(records: Records) -> tuple[str, ...]:
@@ -83,13 +94,10 @@ class Partitions:
 
     def write(self, records: Records) -> None:
         """Append records, each to the partition of its key. Any thread may call it."""
-        which = partition_of(records, self.count)
-        order = np.argsort(which, kind="stable")
-        ends = np.cumsum(np.bincount(which, minlength=self.count))
-        ordered = records[order]
+        ordered, ends = sorted_by_partition(records, self.count)
         with self._lock:
             start = 0
-            for path, end in zip(self._paths, ends.tolist(), strict=True):
+            for path, end in zip(self._paths, ends, strict=True):
                 if end > start:
                     _append(path, ordered[start:end])
                 start = end

@@ -11,6 +11,7 @@ import secrets
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -18,7 +19,7 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from crossent.data.partitions import Records, partition_of, sorted_by_key
+from crossent.data.partitions import Records, sorted_by_key, sorted_by_partition
 from crossent.errors import DataError, UsageError
 from crossent.files import make_folder, replacing
 
@@ -128,19 +129,17 @@ class _Writer:
     def write(self, records: Records) -> None:
         """Add a block."""
         assert self._file is not None
-        which = partition_of(records, self._count)
-        ordered = records[np.argsort(which, kind="stable")]
-        ends = np.cumsum(np.bincount(which, minlength=self._count)).tolist()
+        ordered, ends = sorted_by_partition(records, self._count)
+        data, size = memoryview(ordered.view(np.uint8)), records.itemsize
+        begin = self._file.tell()
         index = np.zeros(self._count, _SHARE)
-        start = 0
-        for partition, end in enumerate(ends):
-            data = ordered[start:end].tobytes()
-            index[partition] = (self._file.tell(), end - start, zlib.crc32(data))
-            self._write(data)
-            start = end
+        for partition, (start, end) in enumerate(pairwise([0, *ends])):
+            checksum = zlib.crc32(data[start * size : end * size])
+            index[partition] = (begin + start * size, end - start, checksum)
+        self._write(data)
         self._blocks.append(index)
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         assert self._file is not None
         try:
             self._file.write(data)

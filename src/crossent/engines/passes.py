@@ -20,7 +20,7 @@ from crossent.data.labels import fingerprints
 from crossent.data.options import ReadOptions
 from crossent.data.partitions import RECORD, Partitions, Records, needed, partitions_for
 from crossent.data.pieces import Piece
-from crossent.engines.local import run
+from crossent.engines.local import default_threads, run
 from crossent.engines.scoring import Scoring, score
 from crossent.errors import DataError
 
@@ -217,10 +217,11 @@ def joined_on_disk(job: Job, folder: Path) -> State:
         partitions = Partitions(folder, f"model{index}", count, job.record)
         state.merge(state_of_one(job, index, [names], partitions.write))
         parts.append(partitions)
-    for records in joined(job.models, parts):
+    for records in joined(job.models, parts, job.threads or default_threads()):
         weight = records[0]["weight"] if job.spec.weighted else None
         exposure = records[0]["bytes"] if job.options.bytes is not None else None
         state.moments[0].update([np.ascontiguousarray(r["loss"]) for r in records], weight, exposure)
+        del records, weight, exposure  # before the next ones are read
     return state
 
 
