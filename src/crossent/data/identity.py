@@ -100,7 +100,7 @@ def keys_of(ids: pa.Array) -> Keys:
     return np.frombuffer(digests, KEY)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Run:
     """What one batch's ids say about order: first, last, and whether they strictly increase."""
 

@@ -130,7 +130,7 @@ class _Writer:
         """Add a block."""
         assert self._file is not None
         ordered, ends = sorted_by_partition(records, self._count)
-        data, size = memoryview(ordered.view(np.uint8)), records.itemsize
+        data, size = ordered.view(np.uint8).data, records.itemsize
         begin = self._file.tell()
         index = np.zeros(self._count, _SHARE)
         for partition, (start, end) in enumerate(pairwise([0, *ends])):

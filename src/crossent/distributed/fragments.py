@@ -19,7 +19,7 @@ BYTES = 64 << 20
 """Of files that a fragment takes unless told how many rows: a second or two of work."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fragment:
     """Some rows: for each model the windows of its files. `rows` counts those of all models, if known."""
 

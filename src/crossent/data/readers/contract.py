@@ -39,7 +39,7 @@ class Chunk:
     first_row: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Window:
     """Consecutive rows of one file of a source: from `begin` to before `end`, None for the last one."""
 
