@@ -187,12 +187,14 @@ class Passes:
         shutil.rmtree(exchange.folder, ignore_errors=True)
 
     def _exchange(self, name: str, models: Sequence[Model], dtype: Any) -> Exchange:
-        """A folder with as many partitions as make one of each model, and its sorting, fit the memory."""
+        """A folder with as many partitions as make one of each model, and its sorting, fit the memory.
+
+        It is named after their number: who resumes with other memory cannot take the files of before.
+        """
         size = sum(estimated_rows(model) for model in models) * dtype.itemsize
-        count = partitions_for(size, self.job.memory)
-        # with another --memory at --resume there are others, and what was sorted is no use
-        folder = self.folder / f"{name}-{count}"
-        exchange = Exchange(folder, count, tuple(dtype.descr), secrets.token_hex(8))
+        engine = self.driver.engine
+        count = partitions_for(size, self.job.memory // (engine.workers if engine.one_process else 1))
+        exchange = Exchange(self.folder / f"{name}-{count}", count, tuple(dtype.descr), secrets.token_hex(8))
         exchange.begin()
         return exchange
 

@@ -69,6 +69,8 @@ class Engine(ABC):
     """Performs tasks; a context manager that leaves nothing running."""
 
     name: ClassVar[str]
+    one_process: ClassVar[bool] = False
+    """Whether the workers are threads of this process, which share its memory."""
 
     @property
     @abstractmethod

@@ -26,6 +26,7 @@ class Threads(Engine):
     """Threads of this process: reading and the compiled core let them work side by side."""
 
     name = "local"
+    one_process = True
 
     def __init__(self, workers: int | None = None) -> None:
         self._workers = workers or default_threads()
