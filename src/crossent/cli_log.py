@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from crossent.errors import DataError
 
-LOGGER = "crossent.distributed"
+LOGGER = "crossent"
 _ORDINARY = {*vars(logging.makeLogRecord({})), "message", "asctime"}
 """What every record has; the rest is what is known of the event."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable
 from functools import cache
@@ -14,6 +15,7 @@ import pytest
 from pyarrow import fs
 
 import crossent
+from crossent.cli_log import logged
 from crossent.data.readers import open_source, remote
 from crossent.data.readers.places import place_of, stamp
 from crossent.data.readers.remote import Remote, RemoteFile
@@ -110,6 +112,7 @@ class FlakyFile:
 def flaky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flaky:
     system = Flaky(tmp_path, [])
     monkeypatch.setattr(remote, "_filesystem", lambda store: (system, ""))
+    monkeypatch.setattr(remote, "_given_up", {})
     (tmp_path / "a.bin").write_bytes(bytes(range(200)))
     return system
 
@@ -129,6 +132,16 @@ def test_a_file_is_opened_anew_and_read_on(flaky: Flaky, naps: list[float], erro
     assert naps == list(remote.WAITS[:failures])
 
 
+def test_people_and_the_log_hear_of_it(flaky: Flaky, naps: list[float], tmp_path: Path) -> None:
+    said: list[str] = []
+    flaky.errors = [CUT]
+    with logged(str(tmp_path / "run.jsonl"), said.append):
+        RemoteFile(Remote.parse("s3://me:hidden@b/a.bin")).close()
+    (event,) = [json.loads(line) for line in (tmp_path / "run.jsonl").read_text().splitlines()]
+    assert (event["event"], event["file"], event["attempt"]) == ("storage-retry", "s3://b/a.bin", 1)
+    assert said == [event["message"]] and "hidden" not in said[0]
+
+
 def test_after_the_last_wait_the_error_says_what_and_how_often(flaky: Flaky, naps: list[float]) -> None:
     flaky.errors = [OSError("key=t0psecret: AWS Error INTERNAL_FAILURE\nmore")] * 9
     error = refused(lambda: RemoteFile(Remote.parse("s3://id:t0psecret@b/a.bin?region=eu")))
@@ -136,6 +149,14 @@ def test_after_the_last_wait_the_error_says_what_and_how_often(flaky: Flaky, nap
     assert naps == list(remote.WAITS)
     assert "tried 3 times" in str(error) and "--resume" in str(error) and "more" not in str(error)
     assert "t0psecret" not in str(error) and error.__cause__ is None
+
+
+def test_a_store_that_was_given_up_on_is_not_waited_for_file_by_file(flaky: Flaky, naps: list[float]) -> None:
+    flaky.errors = [CUT] * 4
+    for _ in range(2):
+        assert refused(lambda: RemoteFile(Remote.parse("s3://b/a.bin"))).slug == "storage-failing"
+    assert naps == list(remote.WAITS)
+    assert RemoteFile(Remote.parse("s3://b/a.bin")).read(3) == b"\0\1\2"
 
 
 def test_a_file_that_changes_between_attempts_is_no_file(

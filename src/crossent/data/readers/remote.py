@@ -25,6 +25,8 @@ SHOWN = ("endpoint_override", "region", "scheme")
 """What of a URI's query may be shown; everything else might be a secret."""
 WAITS = (1.0, 3.0)
 """Seconds before a failed request is tried again. pyarrow itself asks S3 again for 6 seconds each time."""
+REST = 30.0
+"""Seconds for which a store that was given up on is asked without waiting."""
 GOOGLE_SECONDS = 20
 """For which a request to Google is made again by pyarrow, which would go on for 15 minutes."""
 PATTERN = re.compile(r"[*?\[]")
@@ -221,18 +223,26 @@ def _listed(folder: Remote) -> list[Remote]:
         raise
 
 
+_given_up: dict[Store, float] = {}
+"""Until when a store that failed is not waited for again: its other files would each cost as long."""
+
+
 def patiently(place: Remote, action: Callable[[], T], *, waits_to_connect: bool = True) -> T:
     """Do it, again where it failed as services fail now and then, or raise what is wrong as DataError."""
-    for attempt, wait in enumerate((*WAITS, None), 1):
+    waits = WAITS if _given_up.get(place.store, 0.0) < time.monotonic() else ()
+    for attempt, wait in enumerate((*waits, None), 1):
         try:
             return action()
         except (OSError, EOFError, ImportError, pa.ArrowException) as error:
             fault, said = fault_of(error), place.store.without_secrets(str(error))
             passing = fault is Fault.FAILING or (fault is Fault.UNREACHABLE and waits_to_connect)
+            if passing and wait is None:
+                _given_up[place.store] = time.monotonic() + REST
             if wait is None or not passing:
                 # what was said may hold secrets: it is no cause to be shown
                 raise as_error(fault, said, str(place), attempt) from None
-        log.warning("%s: tried again in %g s: %s", place, wait, said, extra={"event": "storage-retry"})
+        facts = {"event": "storage-retry", "file": str(place), "attempt": attempt}
+        log.warning("%s: tried again in %g s: %s", place, wait, said, extra=facts)
         time.sleep(wait)
     raise AssertionError("the last attempt returns or raises")
 

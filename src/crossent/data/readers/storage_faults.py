@@ -26,7 +26,7 @@ class Fault(Enum):
 # What the SDKs of the services say, by way of pyarrow: there are no codes to go by.
 # The first that fits counts.
 _SAYINGS: tuple[tuple[Fault, str], ...] = (
-    (Fault.NO_LIBRARY, r"unable to load lib|compiled without|not implemented|was not built with"),
+    (Fault.NO_LIBRARY, r"unable to load lib|compiled without|built without"),
     (Fault.NO_BUCKET, r"NO_SUCH_BUCKET|ContainerNotFound|bucket does not exist"),
     (Fault.ABSENT, r"NO_SUCH_KEY|RESOURCE_NOT_FOUND|BlobNotFound|PathNotFound|status 404|does not exist"),
     (
