@@ -175,3 +175,10 @@ def test_the_benchmarks_of_training_run(script: str, said: str) -> None:
     done = run_script(BENCHMARKS / script, "--quick")
     assert done.returncode == 0, done.stderr
     assert said in done.stdout
+
+
+def test_the_benchmark_of_alignment_joins_what_is_in_different_orders() -> None:
+    done = run_script(BENCHMARKS / "alignment.py", "--quick", "--models", "2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2 worker processes") == 2
+    assert "memory of worker processes: met" in done.stdout
