@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PRICE = 0.05
-"""Dollars a core and hour: an assumption in the range of on-demand list prices; costs are proportional to it."""
+"""Dollars a core and hour: an assumption; costs are proportional to it."""
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ class VirtualEngine(Engine):
 
 
 def simulated(engine: VirtualEngine, fragments: int) -> tuple[float, int]:
-    """Seconds on the engine's clock until the real driver has everything once; fragments it asked for again."""
+    """Seconds on the engine's clock until the driver has everything once; fragments it asked for again."""
     job: Any = SimpleNamespace(progress=lambda rows: None)
     driver = Driver(job, engine, NoCheckpoints())
     listed = [Fragment(number, ()) for number in range(fragments)]
@@ -118,9 +118,7 @@ def predicted(seconds: Seconds, fragments: int, workers: int, lost: float) -> Ru
 def compare(fragments: int, workers: int, spread: str, lost: float, retries: int) -> dict[str, Any]:
     """The model's seconds beside the medians of three simulations."""
     seconds = SPREADS[spread]
-    runs = [
-        simulated(VirtualEngine(workers, seconds, lost, retries, seed), fragments) for seed in range(3)
-    ]
+    runs = [simulated(VirtualEngine(workers, seconds, lost, retries, seed), fragments) for seed in range(3)]
     return {
         "workers": workers,
         "spread": spread,
@@ -135,15 +133,15 @@ def compare(fragments: int, workers: int, spread: str, lost: float, retries: int
 def table(found: list[dict[str, Any]], fragments: int) -> str:
     """A line a case."""
     lines = [
-        f"{fragments:,} fragments of {ATTEMPT:g} s on average, {1000 * DRIVER:g} ms of the driver for each; the real "
-        "driver, a simulated engine, medians of three. A lost attempt ends at a random point.",
+        f"{fragments:,} fragments of {ATTEMPT:g} s on average, {1000 * DRIVER:g} ms of the driver for "
+        "each; the real driver, a simulated engine, medians of three. A lost attempt ends at a random point.",
         "",
-        "| workers | a fragment's time | attempts lost | tried again by the engine | asked again by the driver "
+        "| workers | a fragment's time | attempts lost | tries of the engine | asked again by the driver "
         "| model | simulated | simulated / model |",
         "|--:|---|--:|--:|--:|--:|--:|--:|",
     ]
     lines += [
-        f"| {case['workers']} | {case['spread']} | {100 * case['lost']:g} % | {case['retries']} times "
+        f"| {case['workers']} | {case['spread']} | {100 * case['lost']:g} % | {case['retries'] + 1} "
         f"| {case['asked again']:g} | {case['predicted']:.1f} s | {case['simulated']:.1f} s "
         f"| {case['simulated'] / case['predicted']:.2f} |"
         for case in found

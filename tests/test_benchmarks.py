@@ -182,3 +182,36 @@ def test_the_benchmark_of_alignment_joins_what_is_in_different_orders() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("2 worker processes") == 2
     assert "memory of worker processes: met" in done.stdout
+
+
+def copied(folder: Path, *names: str) -> Path:
+    """Benchmarks in a folder of their own, where their results go."""
+    for name in ("common.py", *names):
+        (folder / name).write_text((BENCHMARKS / name).read_text())
+    return folder
+
+
+def test_the_benchmark_of_scaling_measures_engines_states_and_the_driver(tmp_path: Path) -> None:
+    folder = copied(tmp_path, "scaling.py", "cost_model.py")
+    done = run_script(folder / "scaling.py", "--quick", "--no-page", "--engines", "local")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "results" / "scaling.json").read_text())["results"]
+    assert found["engines"].keys() == {"local"}
+    assert found["states"][1]["bytes"] > found["states"][0]["bytes"] > 0
+    assert "driver under 300 MB met" in done.stdout
+    # the same work a row: time and money grow with the rows
+    costs = {(p["rows"], p["classes"]): p["dollars"] for p in found["projections"]}
+    assert costs[10**13, 2] > 50 * costs[10**11, 2]
+
+
+def test_the_cost_model_foretells_what_the_driver_does(tmp_path: Path) -> None:
+    """Within 15 % where there are fifty fragments for each worker, lost and slow ones included."""
+    folder = copied(tmp_path, "scaling_simulation.py", "cost_model.py")
+    done = run_script(folder / "scaling_simulation.py", "--fragments", "1000", "--no-page")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "results" / "scaling_simulation.json").read_text())["results"]
+    asked = [case for case in found if case["lost"]]
+    assert asked and all(case["asked again"] > 0 for case in asked if not case["retries"])
+    for case in found:
+        if case["workers"] == 20:
+            assert case["simulated"] == pytest.approx(case["predicted"], rel=0.15), case

@@ -17,7 +17,7 @@ import crossent
 
 ROOT = Path(__file__).parents[1]
 MODELS = ("gbdt", "logistic")
-PARTS, ROWS = 5, 1000
+PARTS, ROWS = 3, 1000
 
 missing = [name for name in ("pyspark", "pandas") if importlib.util.find_spec(name) is None]
 missing += ["Java"] * (shutil.which("java") is None)
@@ -27,7 +27,7 @@ SPARK = "--master local[2] --conf spark.ui.enabled=false --conf spark.sql.shuffl
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A folder a model with the last of the flights, in five files."""
+    """A folder a model with the last of the flights, in three files."""
     made = {}
     for name in MODELS:
         made[name] = tmp_path_factory.mktemp("parts") / name
