@@ -55,6 +55,7 @@ class Server:
     port: int
     prefix: list[str]
     programs: Path
+    killed: bool = False
 
     @classmethod
     def started(cls, folder: Path, programs: Path) -> Server:
@@ -79,6 +80,8 @@ class Server:
         self._run("pg_ctl", "-D", data, "-l", self.folder / "log", "-w", "-o", options, "start")
 
     def stop(self) -> None:
+        if self.killed:
+            return
         self._run("pg_ctl", "-D", self.folder / "data", "-m", "immediate", "-w", "stop")
 
     def kill(self) -> None:
@@ -87,6 +90,7 @@ class Server:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for process in [pid, *map(int, children)]:
             os.kill(process, signal.SIGKILL)
+        self.killed = True
 
     def uri(self, user: str = ADMIN, password: str = "", database: str = "postgres") -> str:
         login = f"{user}:{password}" if password else user

@@ -217,6 +217,8 @@ def test_drivers_that_are_not_installed(absent: str, monkeypatch: pytest.MonkeyP
 def test_drivers_that_no_extra_has() -> None:
     with pytest.raises(UsageError, match=r"no ADBC driver for nosuchdb://.*no-driver"):
         open_source(sql("SELECT 1", "nosuchdb://host/db"))
+    with pytest.raises(UsageError, match="no-driver"):
+        open_source(sql("SELECT 1", "no.such-db+tls://host/db"))
 
 
 def test_an_empty_query() -> None:

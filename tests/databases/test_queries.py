@@ -74,9 +74,11 @@ def test_a_query_beside_a_file(fill: Fill, predictions: pa.Table, tmp_path: Path
     assert numbers(crossent.select(given, format="parquet")) == expected
 
 
-@pytest.mark.parametrize("engine", ["processes", "local"])
-def test_fragments_are_whole_queries(fill: Fill, predictions: pa.Table, tmp_path: Path, engine: str) -> None:
-    given = queries(fill("logs", predictions))
+@pytest.mark.parametrize("order", ["", "ORDER BY p_late"])
+def test_fragments_are_whole_queries(fill: Fill, predictions: pa.Table, tmp_path: Path, order: str) -> None:
+    uri = fill("logs", predictions)
+    given = queries(uri) | {"q": queries(uri, order)["q"]}
+    engine = "processes" if order else "local"
     in_parts = crossent.select(given, engine=engine, threads=2, checkpoint=tmp_path / "kept")
     assert numbers(in_parts) == numbers(crossent.select(given))
     assert crossent.select(given, checkpoint=tmp_path / "kept", resume=True).to_dict() == in_parts.to_dict()
@@ -141,6 +143,7 @@ def test_batches_are_as_small_as_asked(fill: Fill, predictions: pa.Table) -> Non
     ]
     read = pa.Table.from_batches([chunk.table for chunk in chunks])
     assert read.column_names == ["row_id", "day"]
+    assert replace(source, count=type(source.count)()).estimated_rows == predictions.num_rows  # type: ignore[attr-defined, call-arg]
     assert read.sort_by("row_id").equals(predictions.select(["row_id", "day"]))
 
 

@@ -32,16 +32,16 @@ print(rows, peak() - before)
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def mortal() -> Iterator[Server]:
-    """A server of one test, which may kill it."""
+    """A server that the last test kills."""
     found = programs()
     if found is None:
         pytest.skip("no PostgreSQL server is installed")
     with tempfile.TemporaryDirectory(prefix="crossent-postgres-") as folder:
         server = Server.started(Path(folder), found)
         yield server
-        server.kill()
+        server.stop()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in kilobytes on Linux")
@@ -73,6 +73,17 @@ def test_a_stream_may_be_left_early(server: Server) -> None:
         assert next(source.batches(["i"], 10)).table.num_rows == 10
 
 
+def test_a_server_that_comes_back(mortal: Server) -> None:
+    mortal.put("logs", pa.table({"label": ["a", "b"], "p_a": [0.5, 0.5], "p_b": [0.5, 0.5]}))
+    query = sql("SELECT * FROM logs", mortal.uri())
+    source = open_source(query)
+    mortal.stop()
+    with pytest.raises(DataError, match="cannot-connect"):
+        list(source.batches(["label"], 10))
+    mortal.start()
+    assert crossent.evaluate(query).results.data.rows == 2
+
+
 def test_a_server_that_is_killed_in_the_middle(mortal: Server) -> None:
     query = sql(
         "SELECT generate_series(1, 100000000), 'a' AS label, 0.5::float8 AS p_a, 0.5::float8 AS p_b",
@@ -90,14 +101,3 @@ def test_a_server_that_is_killed_in_the_middle(mortal: Server) -> None:
         crossent.evaluate(query, progress=then_kill, threads=1)
     assert 0 < seen < 100_000_000
     assert "\n" not in str(caught.value)
-
-
-def test_a_server_that_comes_back(mortal: Server) -> None:
-    mortal.put("logs", pa.table({"label": ["a", "b"], "p_a": [0.5, 0.5], "p_b": [0.5, 0.5]}))
-    query = sql("SELECT * FROM logs", mortal.uri())
-    source = open_source(query)
-    mortal.stop()
-    with pytest.raises(DataError, match="cannot-connect"):
-        list(source.batches(["label"], 10))
-    mortal.start()
-    assert crossent.evaluate(query).results.data.rows == 2

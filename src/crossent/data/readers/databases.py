@@ -84,7 +84,7 @@ class Database:
 
     def _connect(self) -> Callable[[str], Any]:
         """What makes a connection of an address."""
-        package = f"adbc_driver_{self.scheme.replace('+', '_')}"
+        package = "adbc_driver_" + re.sub("[^a-z0-9]", "_", self.scheme)
         if find_spec("adbc_driver_manager") is None or (self.scheme in _OURS and find_spec(package) is None):
             raise MissingExtra("sql", f"reading from {self.scheme}://")
         if find_spec(package) is not None:

@@ -198,7 +198,7 @@ def _batches(query: Query, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBa
 
 
 def _counted(query: Query) -> int:
-    counting = replace(query, query=f"SELECT count(*) AS rows FROM (\n{query.query}\n) AS found")
+    counting = replace(query, query=f"SELECT count(*) AS n FROM (\n{query.query}\n) AS found")
     try:
         with _executed(counting) as reader:
             return int(reader.read_next_batch().column(0)[0].as_py())
