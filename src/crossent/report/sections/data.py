@@ -67,11 +67,16 @@ def _files(results: Results) -> Table:
     columns: list[tuple[Column, Callable[[tuple[str, FileRecord]], Cell]]] = [
         cells.model_column(results, lambda file: file[0]),
         (Column("file", key=True), lambda file: Cell(file[1].path)),
-        (Column("size", "right"), lambda file: Cell(byte_size(file[1].bytes), file[1].bytes)),
+        (Column("size", "right"), lambda file: _size(file[1].bytes)),
         (Column("rows", "right"), lambda file: cells.count_cell(file[1].rows)),
         (Column("digest"), lambda file: Cell(file[1].digest[:_DIGEST_SHOWN], full=file[1].digest)),
     ]
     return Table.of("Files", files, columns, folded=len(files) > cells.ROWS_UNFOLDED)
+
+
+def _size(count: int) -> Cell:
+    """What a query finds has no size."""
+    return Cell(byte_size(count), count) if count else cells.missing()
 
 
 def _classes(d: DataRecord) -> Table:
