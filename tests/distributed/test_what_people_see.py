@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow.csv
@@ -14,7 +18,7 @@ import pytest
 from crossent import CrossentError, select
 from crossent.cli import main
 
-from .helpers import Careless, in_parts, tables
+from .helpers import Careless, bits, in_parts, tables
 
 ROWS = 40
 
@@ -129,6 +133,35 @@ def test_a_fragment_that_was_lost_is_said_and_logged(files, caplog):
     assert lost and all(
         "carelessly" in record.getMessage() and record.levelname == "WARNING" for record in lost
     )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a group of processes is interrupted as by a terminal")
+@pytest.mark.parametrize("engine", ["local", "processes"])
+def test_an_interrupt_stops_at_once_and_loses_nothing(engine, tmp_path):
+    """Ctrl-C reaches the workers, too; what had come home by then need not be done again."""
+    path, kept = str(tmp_path / "a.parquet"), tmp_path / "kept"
+    pq.write_table(tables(60_000, 1)["a"], path, row_group_size=2_000)
+    options = {"engine": engine, "threads": 2, "fragment_rows": 1_000, "checkpoint": kept}
+    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    running = subprocess.Popen(
+        [sys.executable, "-c", "from crossent.cli import main; main()", "evaluate", path, *words, "--json"],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while running.poll() is None and len(list(kept.glob("rows/*.state"))) < 2:
+        time.sleep(0.01)
+    os.killpg(running.pid, signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert (running.returncode, out) == (130, ""), err
+    assert f"what was found is in {kept}: --resume goes on from it" in err and "Traceback" not in err
+    said: list[str] = []
+    again = select([path], resume=True, notify=said.append, **options)
+    assert bits(again.evaluation) == bits(select([path]).evaluation)
+    resumed = re.search(r"60 fragments, (\d+) from the checkpoint", said[-1])
+    assert resumed and 2 <= int(resumed[1]) < 60
 
 
 @pytest.mark.parametrize(("engine", "package"), [("ray", "ray"), ("dask", "distributed")])

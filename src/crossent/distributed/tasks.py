@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -74,8 +75,19 @@ def _for_worker(job: Job) -> Job:
     return replace(job, threads=1, progress=_unseen)
 
 
+_this_thread = threading.local()
+
+
+def stop_with(event: threading.Event) -> None:
+    """What this thread computes ends when the event is set."""
+    _this_thread.stop = event
+
+
 def _unseen(rows: int) -> None:
-    """Progress is shown where the outcomes come home."""
+    """Progress is shown where the outcomes come home; here it is a moment to stop at."""
+    stop: threading.Event | None = getattr(_this_thread, "stop", None)
+    if stop is not None and stop.is_set():
+        raise KeyboardInterrupt
 
 
 _known: dict[str, tuple[int, object, str]] = {}

@@ -89,8 +89,15 @@ class Engine(ABC):
         """Let go of what was started."""
         return
 
+    def stop(self) -> None:
+        """The same at once, whatever is under way: its outcome is wanted no more."""
+        self.close()
+
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.stop()

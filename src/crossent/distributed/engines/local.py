@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
-    Executor,
     Future,
     ProcessPoolExecutor,
     ThreadPoolExecutor,
@@ -19,6 +19,7 @@ from concurrent.futures import (
 from itertools import islice
 
 from crossent.distributed.engines.contract import WINDOW, Engine, Order, Outcome, Task, perform
+from crossent.distributed.tasks import stop_with
 from crossent.engines.local import default_threads
 
 
@@ -30,7 +31,8 @@ class Threads(Engine):
 
     def __init__(self, workers: int | None = None) -> None:
         self._workers = workers or default_threads()
-        self._executor = ThreadPoolExecutor(self._workers)
+        self._stopped = threading.Event()
+        self._executor = ThreadPoolExecutor(self._workers, initializer=stop_with, initargs=(self._stopped,))
 
     @property
     def workers(self) -> int:
@@ -53,6 +55,10 @@ class Threads(Engine):
 
     def close(self) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.close()
 
 
 class Processes(Engine):
@@ -91,20 +97,34 @@ class Processes(Engine):
         for lane in self._lanes:
             lane.close()
 
+    def stop(self) -> None:
+        for lane in self._lanes:
+            lane.kill()
+        self.close()
+
 
 class _Lane:
     """One process after another, with the tasks that wait for it in the order in which they are performed."""
 
     def __init__(self) -> None:
         self.pending: deque[tuple[Future[Outcome], Task]] = deque()
-        self._executor: Executor | None = None
+        self._executor: ProcessPoolExecutor | None = None
 
     def submit(self, task: Task) -> None:
         try:
-            self.pending.append((self._started().submit(perform, Order(task)), task))
+            self.pending.append((self._begun(task), task))
         except BrokenExecutor:
             self.close()
-            self.pending.append((self._started().submit(perform, Order(task)), task))
+            self.pending.append((self._begun(task), task))
+
+    def _begun(self, task: Task) -> Future[Outcome]:
+        executor = self._started()
+        future = executor.submit(perform, Order(task))
+        if os.name == "posix":
+            # only the process writes what it found: else one that dies in the middle of a large outcome
+            # would leave us waiting for the rest
+            executor._result_queue._writer.close()  # type: ignore[attr-defined]
+        return future
 
     def outcomes(self) -> Iterator[Outcome]:
         """Those that are known. Of a process that died the first is lost; the others wait for the next."""
@@ -115,15 +135,19 @@ class _Lane:
             yield _outcome(future, task)
 
     def forget(self) -> None:
-        """Begin nothing more."""
-        for future, _ in self.pending:
-            future.cancel()
+        """What comes of them is wanted no more; cancelled ones trip Python 3.11 when a process dies."""
         self.pending.clear()
 
     def close(self) -> None:
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
             self._executor = None
+
+    def kill(self) -> None:
+        """End the process at once."""
+        processes = {} if self._executor is None else self._executor._processes
+        for process in list((processes or {}).values()):
+            process.kill()
 
     def _begin_again(self) -> None:
         self.close()
@@ -132,16 +156,19 @@ class _Lane:
         for task in waiting:
             self.submit(task)
 
-    def _started(self) -> Executor:
+    def _started(self) -> ProcessPoolExecutor:
         if self._executor is None:
             # a forked process would inherit locks that other threads hold
             context = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_parent)
+            self._executor = ProcessPoolExecutor(1, mp_context=context, initializer=_depend_on_parent)
         return self._executor
 
 
-def _end_with_parent() -> None:
-    """A process whose parent was killed waits for work for ever: it holds the other end of the queue too."""
+def _depend_on_parent() -> None:
+    """Ctrl-C reaches all processes of a terminal, and it is the parent that ends the others. One whose parent
+    was killed would wait for work for ever: it holds the other end of the queue too.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
