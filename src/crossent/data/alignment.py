@@ -46,8 +46,11 @@ class Model:
         that is known already.
         """
         source = source or self.source.part(windows)
-        there = {file.path for file in source.files}
-        left_out = {path: rows for path, rows in self.left_out.items() if path in there}
+        left_out: Places = {}
+        for window in windows if self.left_out else ():
+            path = self.source.files[window.file].path
+            rows = _inside(self.left_out.get(path, _NO_ROWS), window)
+            left_out[path] = np.concatenate([left_out.get(path, _NO_ROWS), rows])
         return replace(self, source=source, left_out=left_out, first_file=windows[0].file if windows else 0)
 
     def stream(self, where: Sequence[Condition], batch_rows: int) -> Iterator[Piece]:
@@ -74,6 +77,15 @@ class Model:
         """The number of a file of this model."""
         inside = next((i for i, f in enumerate(self.source.files) if f.path == file), 0)
         return inside + (self.first_file or 0)
+
+
+_NO_ROWS = np.empty(0, np.int64)
+
+
+def _inside(rows: NDArray[np.int64], window: Window) -> NDArray[np.int64]:
+    """Those of sorted row numbers that a window holds: a part travels, and millions may be left out."""
+    begin = np.searchsorted(rows, window.begin)
+    return rows[begin : None if window.end is None else np.searchsorted(rows, window.end)]
 
 
 class OrderDiffers(Exception):
