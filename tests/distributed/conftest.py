@@ -22,7 +22,11 @@ def dask_address() -> Iterator[str]:
     """A Dask cluster of two processes."""
     distributed = pytest.importorskip("distributed")
     cluster: Any = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address=None,
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+        silence_logs=50,
     )
     yield cluster.scheduler_address
     cluster.close()

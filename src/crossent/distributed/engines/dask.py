@@ -32,7 +32,12 @@ class DaskEngine(Engine):
         self._cluster: Any = None
         if address is None:
             self._cluster = distributed.LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                # without a dashboard it still asks for that one's port, which another cluster may have
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                silence_logs=50,
             )
         try:
             self._client: Any = distributed.Client(
