@@ -13,7 +13,7 @@ MIDDLE = 10 * FRAGMENT
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["in step", "joined"])
-@pytest.mark.parametrize("engine", ["local", "processes", "ray", "dask"])
+@pytest.mark.parametrize("engine", ["local", "processes", "dask"])
 def test_the_driver_killed_twice(run, faults, undisturbed, tmp_path, engine: str, turned: bool) -> None:
     disturbed = run(engine=engine, checkpoint=tmp_path / "kept", turned=turned)
     for times, more in enumerate([(), ("--resume",)], 1):
@@ -29,6 +29,18 @@ def test_the_driver_killed_twice(run, faults, undisturbed, tmp_path, engine: str
     assert not left_behind(tmp_path / "kept")
     if not turned:
         assert ended.count("from the checkpoint") == kept
+
+
+def test_the_driver_of_a_ray_cluster_killed(run, faults, undisturbed, tmp_path) -> None:
+    disturbed = run(engine="ray", checkpoint=tmp_path / "kept", turned=True)
+    faults.hold(MIDDLE)
+    disturbed.begin()
+    disturbed.wait_states(8)
+    disturbed.die()
+    faults.release()
+    ended = disturbed.all("--resume")
+    assert ended.state == undisturbed[True]
+    assert ended.count("from the checkpoint") >= 8
 
 
 @pytest.mark.parametrize("engine", ["local", "processes"])

@@ -156,7 +156,7 @@ class Driver:
 
         def feed() -> Iterator[Task]:
             for fragment in some:
-                if in_a_row >= WINDOW * self.engine.workers:
+                if in_a_row and in_a_row >= WINDOW * self.engine.workers:
                     return
                 if faults and fragment.number > min(faults):
                     return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -29,6 +30,9 @@ class DaskEngine(Engine):
         except ModuleNotFoundError:
             raise MissingExtra("dask", "the engine dask") from None
         self._dask: Any = distributed
+        # what it has to say of workers that come and go is in its own logs, and in the outcomes
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        self._address = address
         self._cluster: Any = None
         if address is None:
             self._cluster = distributed.LocalCluster(
@@ -48,13 +52,17 @@ class DaskEngine(Engine):
 
     @property
     def workers(self) -> int:
-        return max(1, int(sum(self._client.nthreads().values())))
+        try:
+            return max(1, int(sum(self._client.nthreads().values())))
+        except (OSError, TimeoutError) as error:
+            raise cannot_reach("dask", self._address, error) from None
 
     def run(self, tasks: Iterator[Task]) -> Iterator[Outcome]:
         numbers: dict[str, int] = {}
         arriving = self._dask.as_completed(loop=self._client.loop, with_results=True, raise_errors=False)
         try:
             while True:
+                self._require_scheduler()
                 for task in islice(tasks, max(0, WINDOW * self.workers - len(numbers))):
                     # Dask's own retries are for exceptions; a worker that dies is tried again by itself
                     future = self._client.submit(perform, Order(task), pure=False)
@@ -66,7 +74,14 @@ class DaskEngine(Engine):
                 yield self._outcome(found, numbers.pop(future.key))
                 future.release()
         finally:
-            self._client.cancel([f for f in arriving.futures if f.key in numbers])
+            if self._client.status == "running":
+                self._client.cancel([f for f in arriving.futures if f.key in numbers])
+
+    def _require_scheduler(self) -> None:
+        """Without one every future is cancelled: that is not for a worker's fault, and would be so again."""
+        if self._client.status != "running":
+            gone = ConnectionError("the scheduler went away in the middle")
+            raise cannot_reach("dask", self._address, gone)
 
     def _outcome(self, found: Any, number: int) -> Outcome:
         if isinstance(found, Outcome):
