@@ -140,10 +140,15 @@ class Run:
     def end(self) -> Ended:
         """Wait for it; nothing of it must be left."""
         assert self.process is not None
-        code = self.process.wait(PATIENCE)
+        self.process.wait(PATIENCE)
         wait_for(lambda: not self.processes())
+        return self.ended()
+
+    def ended(self) -> Ended:
+        """How it ended, whatever goes on beside it."""
+        assert self.process is not None
         state = json.loads(self.out.read_text()) if self.out.exists() else None
-        return Ended(code, (self.folder / "err.txt").read_text(), state)
+        return Ended(self.process.wait(PATIENCE), (self.folder / "err.txt").read_text(), state)
 
     def all(self, *also: str) -> Ended:
         self.begin(*also)

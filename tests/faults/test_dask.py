@@ -53,16 +53,8 @@ def cluster(folder: Path, env: Mapping[str, str], before: Sequence[Any] = ()) ->
     processes = [scheduler]
     try:
         wait_for(lambda: told.exists() and "tcp://" in told.read_text())
-        words = [
-            "--scheduler-file",
-            told,
-            "--nthreads",
-            "1",
-            "--no-dashboard",
-            "--no-nanny",
-            "--death-timeout",
-            "60",
-        ]
+        words = ["--scheduler-file", told, "--nthreads", "1", "--no-dashboard", "--no-nanny"]
+        words += ["--death-timeout", "60"]
         local = ["--local-directory", folder / "scratch"]
         processes.append(subprocess.Popen([*before, *DASK_WORKER, *words, *local], **common))
         address = told.read_text().split('"address": "')[1].split('"')[0]
