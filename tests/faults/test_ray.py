@@ -1,4 +1,4 @@
-"""Workers and nodes of a Ray cluster that die."""
+"""Nodes of a Ray cluster that die."""
 
 from __future__ import annotations
 
@@ -10,17 +10,6 @@ from pathlib import Path
 from .runs import FRAGMENT, environment, kill, wait_for
 
 MIDDLE = 10 * FRAGMENT
-
-
-def test_all_workers_killed_three_times(run, faults, undisturbed) -> None:
-    """Ray begins their tasks again by itself."""
-    disturbed = run(engine="ray")
-    faults.hold(MIDDLE)
-    disturbed.begin()
-    for _ in range(3):
-        kill(*faults.wait_held(2))
-    faults.release()
-    assert disturbed.end().state == undisturbed[False]
 
 
 NODES = """

@@ -31,7 +31,8 @@ class DaskEngine(Engine):
             raise MissingExtra("dask", "the engine dask") from None
         self._dask: Any = distributed
         # what it has to say of workers that come and go is in its own logs, and in the outcomes
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for logger in ("distributed", "distributed.client"):
+            logging.getLogger(logger).setLevel(logging.CRITICAL)
         self._address = address
         self._cluster: Any = None
         if address is None:
