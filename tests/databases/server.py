@@ -75,7 +75,7 @@ class Server:
         assert done.returncode == 0, log.read_text()
 
     def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder} -F"
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder} -F -c lock_timeout=20s"
         data = self.folder / "data"
         self._run("pg_ctl", "-D", data, "-l", self.folder / "log", "-w", "-o", options, "start")
 

@@ -116,6 +116,22 @@ def test_columns_of_one_query_are_paired_by_row_id(fill: Fill, predictions: pa.T
         crossent.select([sql("SELECT label, p_late, q_late FROM logs", uri)], **options)
 
 
+def test_an_error_that_is_kept_keeps_no_connection(server: Server, predictions: pa.Table) -> None:
+    server.put("logs", predictions)
+    given = queries(server.uri()) | {
+        "q": sql(f"SELECT {MODELS['q']} FROM logs WHERE row_id > 9", server.uri())
+    }
+    with pytest.raises(DataError) as kept:
+        crossent.select(given)
+    others = (
+        "SELECT count(*) AS n FROM pg_stat_activity "
+        "WHERE query LIKE '%FROM logs%' AND pid <> pg_backend_pid()"
+    )
+    source = open_source(sql(others, server.uri()))
+    assert [chunk.table["n"].to_pylist() for chunk in source.batches(["n"], 1)] == [[0]]
+    assert kept.value.slug == "rows-differ"
+
+
 def test_rows_of_queries_are_not_paired_by_position(fill: Fill, predictions: pa.Table) -> None:
     uri = fill("logs", predictions)
     without = {name: sql(f"SELECT {columns[8:]} FROM logs", uri) for name, columns in MODELS.items()}

@@ -6,7 +6,8 @@ rows go through partitions on disk. Missing, extra and repeated ids are found ei
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -53,7 +54,7 @@ class Model:
             left_out[path] = np.concatenate([left_out.get(path, _NO_ROWS), rows])
         return replace(self, source=source, left_out=left_out, first_file=windows[0].file if windows else 0)
 
-    def stream(self, where: Sequence[Condition], batch_rows: int) -> Iterator[Piece]:
+    def stream(self, where: Sequence[Condition], batch_rows: int) -> Generator[Piece, None, None]:
         """The rows of the model; DataError if there is none in all of it."""
         found = self.first_file is not None
         for piece in pieces(self.source, self.layout, where, batch_rows):
@@ -105,15 +106,20 @@ def zipped(models: Sequence[Model], where: Sequence[Condition], batch_rows: int)
 
     Raises OrderDiffers when one stream ends before another: with ids, other rows are missing or extra.
     """
-    streams = [model.stream(where, batch_rows) for model in models]
-    current: list[Piece | None] = [None] * len(models)
+    with ExitStack() as opened:
+        streams = [opened.enter_context(closing(model.stream(where, batch_rows))) for model in models]
+        yield from _side_by_side(streams)
+
+
+def _side_by_side(streams: Sequence[Iterator[Piece]]) -> Iterator[Aligned]:
+    current: list[Piece | None] = [None] * len(streams)
     number = 0
     while True:
         current = [next(s, None) if p is None else p for s, p in zip(streams, current, strict=True)]
         there = [p for p in current if p is not None]
         if not there:
             return
-        if len(there) < len(models):
+        if len(there) < len(streams):
             raise OrderDiffers
         length = min(len(p) for p in there)
         yield Aligned(number, tuple(p.slice(0, length) for p in there))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -45,6 +45,11 @@ class _Stream(Generic[T]):
         with self._lock:
             self.failures.append((number, error))
 
+    def close(self) -> None:
+        """Let go of what is read from: an error that is kept would keep its connection to a database open."""
+        if isinstance(self._items, Generator):
+            self._items.close()
+
     def raise_first(self) -> None:
         """Raise the failure of the earliest item, so that the same data fail in the same way."""
         if self.failures:
@@ -82,5 +87,6 @@ def run(
     finally:
         for thread in others:
             thread.join()
+        stream.close()
     stream.raise_first()
     return states
