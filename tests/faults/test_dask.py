@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .runs import FRAGMENT, SOURCE, environment, kill, wait_for
+from .runs import FRAGMENT, environment, kill, wait_for
 
 MIDDLE = 10 * FRAGMENT
 
@@ -85,11 +85,11 @@ def test_the_scheduler_goes_away(run, faults, tmp_path) -> None:
 
 
 def test_a_worker_of_another_version(run, faults, tmp_path) -> None:
-    shutil.copytree(SOURCE / "crossent", tmp_path / "old" / "crossent")
-    version = tmp_path / "old" / "crossent" / "version.py"
-    version.write_text('VERSION = "0.0.9"\n')
+    # a copy of the package would not be found where crossent is installed to be edited
+    patch = 'import crossent.version\ncrossent.version.VERSION = "0.0.9"\n'
+    (tmp_path / "sitecustomize.py").write_text(patch)
     env = environment(faults)
-    env["PYTHONPATH"] = env["PYTHONPATH"].replace(str(SOURCE), str(tmp_path / "old"))
+    env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), env["PYTHONPATH"]])
     with cluster(tmp_path, env) as (address, _):
         disturbed = run(engine="dask", more=["--scheduler", address])
         disturbed.begin()
