@@ -1,4 +1,4 @@
-"""Workers and a scheduler of Dask that die, are of another version, or see other folders."""
+"""A scheduler of Dask that dies, workers of another version, workers that see other folders."""
 
 from __future__ import annotations
 
@@ -15,25 +15,6 @@ import pytest
 from .runs import FRAGMENT, environment, kill, wait_for
 
 MIDDLE = 10 * FRAGMENT
-
-
-def test_one_worker_killed_in_the_middle(run, faults, undisturbed) -> None:
-    disturbed = run(engine="dask")
-    faults.hold(MIDDLE)
-    disturbed.begin()
-    kill(faults.wait_held(2)[0])
-    faults.release()
-    assert disturbed.end().state == undisturbed[False]
-
-
-def test_all_workers_killed_three_times(run, faults, undisturbed) -> None:
-    disturbed = run(engine="dask")
-    faults.hold(MIDDLE)
-    disturbed.begin()
-    for _ in range(3):
-        kill(*faults.wait_held(2))
-    faults.release()
-    assert disturbed.end().state == undisturbed[False]
 
 
 def test_a_fragment_that_fails_twice_and_then_succeeds(run, faults, undisturbed) -> None:
