@@ -104,7 +104,7 @@ from crossent.distributed.engines.contract import Engine, Outcome
 from crossent.distributed.fragments import Fragment
 from crossent.distributed.wire import encode
 from crossent.engines.passes import State
-from crossent.runs import DEFAULT_MEMORY
+from crossent.preparing import DEFAULT_MEMORY
 table = {"label": ["a", "b"] * 8, "p_a": [0.9, 0.2] * 8, "p_b": [0.1, 0.8] * 8}
 evaluation = crossent.evaluate(table, threads=1).evaluation
 spec, state = evaluation.spec, evaluation.state

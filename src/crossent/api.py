@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,13 @@ from crossent.distributed.plan import Plan
 from crossent.errors import MergeError, UsageError
 from crossent.evaluation import Evaluation
 from crossent.files import replacing
+from crossent.preparing import DEFAULT_MEMORY, Prepared, RunOptions, prepare
 from crossent.results import Results
-from crossent.runs import DEFAULT_MEMORY, RunOptions, evaluate_models
+from crossent.runs import evaluate_models
 from crossent.selection import Reading, Rule, read_results
 
+DEFAULT_SAMPLE = 200_000
+"""Rows that are looked at once more where there are more of them."""
 MODEL_SUFFIXES = (".gz", ".zst", ".bz2")
 
 
@@ -116,6 +119,9 @@ def select(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     fragment_rows: int | None = None,
+    deep: bool = False,
+    sample: int = DEFAULT_SAMPLE,
+    seed: int = 0,
     **options: Any,
 ) -> Report:
     """Compare the predictions of several models on the same rows, and choose one.
@@ -131,6 +137,9 @@ def select(
     the last two at the `address` of a running cluster or on one that is started here. `checkpoint` names a
     folder that keeps what was found so far, `resume` goes on from it, `fragment_rows` says how much is done
     at a time.
+
+    With `deep` the rows are read once more, for what sums cannot tell; of more than `sample` rows, so many
+    are taken by chance, by `seed`.
 
     Errors: DataError, UsageError.
 
@@ -149,8 +158,28 @@ def select(
     reading = Reading(level, Rule(rule, tuple(complexity)), prior, baseline, provenance(asked))
     # before the data are read, which may take hours
     reading.check(tuple(columns) or tuple(inputs))
-    evaluation = evaluate_models(inputs, asked, loss=loss, columns=columns, run=run)
-    return Report(read_results(evaluation, reading), evaluation)
+    prepared = prepare(inputs, asked, loss=loss, columns=columns, run=run)
+    evaluation = evaluate_models(prepared, run)
+    results = read_results(evaluation, reading)
+    if deep:
+        results = _looked_at(prepared, evaluation, results, level, sample, seed)
+    return Report(results, evaluation)
+
+
+def _looked_at(
+    prepared: Prepared, evaluation: Evaluation, results: Results, level: float, sample: int, seed: int
+) -> Results:
+    """The results with what the rows tell when they are read once more."""
+    from crossent.deep import gather, look
+
+    table = gather(prepared.job, results.data.rows, sample, seed)
+    if table is None:
+        raise UsageError(
+            "deep-needs-rows",
+            "the rows of these models do not correspond, so there is nothing to look at side by side",
+            cure="leave --deep out: it has no meaning with --unit",
+        )
+    return replace(results, findings=look(evaluation, results, table, level, seed))
 
 
 def merge(*evaluations: Evaluation | str | os.PathLike[str], **reading: Any) -> Report:

@@ -15,6 +15,7 @@ from crossent.cli_advise import advise
 from crossent.cli_options import (
     computing_options,
     data_options,
+    deep_options,
     model_inputs,
     output_options,
     parse_prior,
@@ -77,6 +78,7 @@ def cli() -> None:
 @data_options
 @reading_options
 @computing_options
+@deep_options
 @output_options
 def evaluate(file: tuple[str, ...], queries: tuple[str, ...], uri: str | None, **options: Any) -> None:
     """Evaluate one model: loss with standard error, calibration, tails, classes, groups.
@@ -114,6 +116,7 @@ def _require_data(inputs: dict[str, object]) -> None:
 @selecting_options
 @reading_options
 @computing_options
+@deep_options
 @output_options
 def select(file: tuple[str, ...], queries: tuple[str, ...], uri: str | None, **options: Any) -> None:
     """Compare models on the same rows and choose one.

@@ -157,6 +157,25 @@ reading_options = _group(
     ),
 )
 
+deep_options = _group(
+    click.option(
+        "--deep",
+        is_flag=True,
+        help="Read the rows once more, for what sums cannot tell: the report has more sections.",
+    ),
+    click.option(
+        "--sample",
+        type=click.IntRange(min=100),
+        default=200_000,
+        show_default=True,
+        metavar="N",
+        help="With --deep: look at about N rows, taken by chance, where there are more.",
+    ),
+    click.option(
+        "--seed", type=int, default=0, show_default=True, metavar="N", help="With --deep: of all chance."
+    ),
+)
+
 computing_options = _group(
     click.option(
         "--threads", type=int, metavar="N", help="Threads [default: the processors]. Never changes a digit."

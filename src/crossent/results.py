@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from crossent.findings import Findings
 from crossent.statistics.calibration_error import Reliability
 from crossent.statistics.confidence_set import ConfidenceSet
 from crossent.statistics.estimates import Estimate
@@ -365,6 +366,8 @@ class Results:
     """In a fixed order; empty when there is nothing to know."""
     provenance: tuple[tuple[str, str], ...] = field(default=())
     """(what, value): crossent version, Python, NumPy, platform, command, time."""
+    findings: Findings | None = None
+    """What the rows told when they were read once more; None where that was not asked for."""
 
     def model(self, name: str) -> ModelResult:
         """The result of the model of that name."""

@@ -1,270 +1,26 @@
-"""From data and options to an Evaluation: understand every source, choose the passes, run them."""
+"""Run the passes that models need: from what was prepared to an Evaluation."""
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from crossent import losses
-from crossent.accumulators.contract import Spec
 from crossent.accumulators.moments import EXPOSURE
-from crossent.data.agreement import about_numbers, common_classes, common_levels
 from crossent.data.alignment import Model
-from crossent.data.facts import Classes, other_class
-from crossent.data.identity import common_id_type
-from crossent.data.joining import common_rows
-from crossent.data.layout import Layout, understand
-from crossent.data.options import ReadOptions
-from crossent.data.readers import Source, open_source
-from crossent.distributed.plan import Plan
-from crossent.engines.choice import companions, figures, headline
 from crossent.engines.passes import Job, State, accumulate
-from crossent.engines.scoring import Scoring
-from crossent.errors import DataError, UsageError
+from crossent.errors import DataError
 from crossent.evaluation import Evaluation, Setup
+from crossent.preparing import Prepared, RunOptions
 from crossent.results import FileRecord, SourceRecord
 
-DEFAULT_MEMORY = 256 << 20
-OBVIOUS_POSITIVES = ("1", "true", "True", "yes", "Yes", "positive", "pos")
-"""Class names that are the positive class of two without being named."""
 
-Progress = Callable[[int], None]
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How to compute, which never changes a result."""
-
-    threads: int | None = None
-    memory: int = DEFAULT_MEMORY
-    format: str | None = None
-    started: Callable[[int | None], None] | None = None
-    """Told the number of rows of all models together, None where it is not known."""
-    progress: Progress | None = None
-    """Told rows as they are done."""
-    notify: Callable[[str], None] | None = None
-    plan: Plan = field(default_factory=Plan)
-    """Where it is computed, and what is kept on the way."""
-
-    def __post_init__(self) -> None:
-        if self.threads is not None and self.threads < 1:
-            raise UsageError("bad-option", f"threads is {self.threads}", cure="use 1 or more")
-        if self.memory < 1 << 20:
-            raise UsageError("bad-option", "memory is below 1 MB", cure="give at least 1")
-
-
-def evaluate_models(
-    inputs: Mapping[str, object],
-    options: ReadOptions,
-    *,
-    loss: str | None = None,
-    columns: Sequence[str] = (),
-    run: RunOptions | None = None,
-) -> Evaluation:
-    """Evaluate models on the same rows: the one function behind `evaluate` and `select`.
-
-    `inputs` names each model's data; with `columns`, the one input holds one model a column, each the
-    probability of the positive class, or a prediction of the number that the label is. `loss` names the
-    headline; None is the one that is usual for the kind of prediction.
-    """
-    run = run or RunOptions()
-    opened, layouts = _understand(inputs, options, columns, run.format)
-    names, sources = list(opened), list(opened.values())
-    if run.started is not None:
-        counts = [source.rows for source in sources]
-        run.started(None if None in counts else sum(c for c in counts if c is not None))
-    classes = _classes(layouts, sources, options)
-    levels = common_levels(layouts, sources)
-    chosen = headline(loss, layouts, sources, levels)
-    id_type = None if options.unit else common_id_type(layouts, sources)
-    models = [
-        Model(name, source, layout, _order(layout, classes), id_type)
-        for name, source, layout in zip(names, sources, layouts, strict=True)
-    ]
-    _require_order(models, options)
+def evaluate_models(prepared: Prepared, run: RunOptions | None = None) -> Evaluation:
+    """Evaluate models on the same rows: the one function behind `evaluate` and `select`."""
     with tempfile.TemporaryDirectory(prefix="crossent-") as folder:
-        dropped: tuple[tuple[str, int], ...] = ()
-        if options.on_missing == "intersect" and len(models) > 1:
-            models, dropped = _intersect(models, options, Path(folder), run)
-        job = _job(models, options, classes, chosen, run)
-        state = _accumulate(job, Path(folder), run)
-    _check_weights(state, job)
-    _check_bytes(state, job)
-    setup = _setup(job, dropped, chosen, levels)
-    return Evaluation(setup, job.spec, state)
-
-
-def _understand(
-    inputs: Mapping[str, object], options: ReadOptions, columns: Sequence[str], format: str | None
-) -> tuple[dict[str, Source], list[Layout]]:
-    if not inputs:
-        raise UsageError("no-models", "no predictions were given", cure="name at least one file or table")
-    if columns:
-        if len(inputs) > 1:
-            raise UsageError(
-                "columns-of-several", "model columns were named for several files", cure="give one file"
-            )
-        twice = next((column for column in columns if columns.count(column) > 1), None)
-        if twice is not None:
-            raise UsageError("model-twice", f"{twice} is given twice", cure="name each column once")
-        source = open_source(next(iter(inputs.values())), format=format)
-        opened = dict.fromkeys(columns, source)
-        per_model = [replace(options, prob=column) for column in columns]
-    else:
-        opened = {
-            name: open_source(data, name=_source_name(name, data), format=format)
-            for name, data in inputs.items()
-        }
-        per_model = [options] * len(opened)
-    layouts = [understand(source, mine) for source, mine in zip(opened.values(), per_model, strict=True)]
-    return opened, layouts
-
-
-def _source_name(name: str, data: object) -> str | None:
-    return None if isinstance(data, str | os.PathLike | list | tuple) else name
-
-
-def _classes(
-    layouts: Sequence[Layout], sources: Sequence[Source], options: ReadOptions
-) -> tuple[str, ...] | None:
-    """All classes in order; where only the positive one is named, the other is the other label."""
-    classes = None if about_numbers(layouts, sources) else common_classes(layouts, sources)
-    if classes is None:
-        _refuse_options_about_classes(options)
-    if classes is None or any(layout.shape != "single" for layout in layouts):
-        if classes is not None and options.positive is not None and options.positive not in classes:
-            raise UsageError(
-                "unknown-positive",
-                f"no class is named {options.positive}",
-                cure=f"choose from {', '.join(classes)}",
-            )
-        return classes
-    label = layouts[0].label
-    assert label is not None
-    return other_class(classes[0], sources[0], label, options.where), classes[0]
-
-
-def _refuse_options_about_classes(options: ReadOptions) -> None:
-    given = {
-        "classes": options.classes is not None,
-        "positive": options.positive is not None,
-        "renormalise": options.renormalise,
-        "unknown-label": options.unknown_label != "error",
-    }
-    for name, used in given.items():
-        if used:
-            raise UsageError(
-                "no-classes",
-                f"--{name} says something about classes, and these predictions have none",
-                cure="leave the option out",
-            )
-
-
-def _order(layout: Layout, classes: tuple[str, ...] | None) -> tuple[int, ...] | None:
-    if classes is None or layout.shape not in ("columns", "list") or layout.classes == classes:
-        return None
-    assert layout.classes is not None
-    return tuple(layout.classes.index(name) for name in classes)
-
-
-def _require_order(models: Sequence[Model], options: ReadOptions) -> None:
-    """UsageError where rows would be paired by position that have none."""
-    if len(models) == 1 or options.unit is not None or models[0].id_type is not None:
-        return
-    for model in models:
-        if not model.source.ordered:
-            raise UsageError(
-                "rows-without-order",
-                f"the rows of {model.name} come from a query and have no order, so that they cannot be "
-                "paired with another model's by position",
-                cure="select a row id too, and name it with --id",
-            )
-
-
-def _intersect(
-    models: list[Model], options: ReadOptions, folder: Path, run: RunOptions
-) -> tuple[list[Model], tuple[tuple[str, int], ...]]:
-    if options.unit is not None or models[0].id_type is None:
-        raise UsageError(
-            "intersect-needs-ids",
-            "rows can be intersected only by row id",
-            cure="name the row id column with --id",
-        )
-    # rows are left out by their numbers, which must be the same in the next pass
-    ordered = [replace(m, source=m.source.in_order(m.layout.id or "")) for m in models]
-    return common_rows(ordered, options.where, folder, run.memory)
-
-
-def _job(
-    models: Sequence[Model],
-    options: ReadOptions,
-    classes: tuple[str, ...] | None,
-    loss: losses.Loss,
-    run: RunOptions,
-) -> Job:
-    if options.floor is not None and loss.name != "log_loss":
-        raise UsageError("bad-option", f"a floor has no meaning for {loss.title}", cure="leave --floor out")
-    numbers = models[0].layout.about_numbers
-    if options.bytes is not None and (numbers or loss.unit != "nats"):
-        raise UsageError("bad-option", f"{loss.title} per byte has no meaning", cure="leave --bytes out")
-    others = companions(loss, [model.layout for model in models])
-    scorings = {m.name: _scoring(m, loss, others, classes, options) for m in models}
-    spec = Spec(
-        loss=loss.name,
-        companions=others,
-        classes=classes is not None,
-        weighted=options.weight is not None,
-        clustered=options.cluster_column is not None,
-        groups=options.group_columns,
-        bytes=options.bytes is not None,
-        density=numbers and loss.bounds[0] < 0.0,
-    )
-    known = None if classes is None else Classes(classes, options.unknown_label)
-    return Job(
-        models, options, known, scorings, spec, run.threads, run.memory, run.progress or (lambda rows: None)
-    )
-
-
-def _scoring(
-    model: Model,
-    loss: losses.Loss,
-    others: Sequence[str],
-    classes: tuple[str, ...] | None,
-    options: ReadOptions,
-) -> Scoring:
-    positive = 1
-    if classes is not None and model.layout.shape == "single" and model.layout.classes is not None:
-        positive = classes.index(model.layout.classes[0])
-    own = figures(loss, others, model.layout)
-    names = {known.name for known in losses.all_losses()}
-    return Scoring(
-        loss,
-        tuple(losses.get(name) for name in (*others, *own) if name in names),
-        classes,
-        positive,
-        _events(classes, model, options),
-        options.floor,
-        options.renormalise,
-        model.layout.levels,
-        own,
-    )
-
-
-def _events(classes: tuple[str, ...] | None, model: Model, options: ReadOptions) -> tuple[int, ...]:
-    """Classes whose reliability is followed: the positive one of two, both where it is not known which."""
-    if classes is None:
-        return ()
-    if options.positive is not None:
-        return (classes.index(options.positive),)
-    if len(classes) != 2:
-        return ()
-    if model.layout.shape == "single" and model.layout.classes is not None:
-        return (classes.index(model.layout.classes[0]),)
-    obvious = tuple(i for i, name in enumerate(classes) if name in OBVIOUS_POSITIVES)
-    return obvious or (0, 1)
+        state = _accumulate(prepared.job, Path(folder), run or RunOptions())
+    _check_weights(state, prepared.job)
+    _check_bytes(state, prepared.job)
+    return Evaluation(_setup(prepared), prepared.job.spec, state)
 
 
 def _accumulate(job: Job, folder: Path, run: RunOptions) -> State:
@@ -304,15 +60,14 @@ def _check_bytes(state: State, job: Job) -> None:
         )
 
 
-def _setup(
-    job: Job, dropped: tuple[tuple[str, int], ...], loss: losses.Loss, levels: tuple[float, ...]
-) -> Setup:
+def _setup(prepared: Prepared) -> Setup:
+    job = prepared.job
     options, first = job.options, job.models[0]
     classes = None if job.classes is None else job.classes.names
     scoring = job.scorings[first.name]
     positive = classes[scoring.events[0]] if classes is not None and len(scoring.events) == 1 else None
     return Setup(
-        loss=loss.name,
+        loss=prepared.loss.name,
         floor=options.floor,
         renormalised=options.renormalise,
         classes=classes,
@@ -327,9 +82,9 @@ def _setup(
         bytes_column=options.bytes,
         where=tuple((c.column, c.value) for c in options.where if not c.excludes),
         where_not=tuple((c.column, c.value) for c in options.where if c.excludes),
-        dropped=dropped,
+        dropped=prepared.dropped,
         sources=tuple(_source_record(m) for m in job.models),
-        levels=levels,
+        levels=prepared.levels,
         figures=tuple((name, scored.figures) for name, scored in job.scorings.items() if scored.figures),
     )
 

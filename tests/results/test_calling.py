@@ -16,7 +16,7 @@ from crossent import Report, UsageError, evaluate, merge, read, select
 from crossent.api import named, provenance, read_options
 from crossent.data.conditions import Condition
 from crossent.data.options import ReadOptions
-from crossent.runs import RunOptions
+from crossent.preparing import RunOptions
 
 LABELS = ["a", "b", "a", "b"]
 SURE: dict[str, Any] = {"label": LABELS, "p_a": [0.9, 0.2, 0.8, 0.3], "p_b": [0.1, 0.8, 0.2, 0.7]}

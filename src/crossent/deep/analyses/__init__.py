@@ -1,0 +1,1 @@
+"""The analyses of rows, a module each: found by being here."""

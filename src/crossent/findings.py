@@ -1,0 +1,21 @@
+"""What the rows told when they were read once more, as plain frozen data: a field an analysis.
+
+Sums tell most of what is known of a model; these are the answers that they cannot give. The record of each is
+defined beside its statistics. A field is empty where the analysis has nothing to say of these data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the rows told when they were read once more (`--deep`)."""
+
+    rows: int
+    """Rows that were looked at."""
+    total: int
+    """Rows of the data: where these are more, the others were left out by chance, by a hash of the row id."""
+    seed: int
+    """Of that choice, and of every simulation."""
