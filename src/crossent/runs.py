@@ -7,6 +7,7 @@ from pathlib import Path
 
 from crossent.accumulators.moments import EXPOSURE
 from crossent.data.alignment import Model
+from crossent.engines.memory import give_back
 from crossent.engines.passes import Job, State, accumulate
 from crossent.errors import DataError
 from crossent.evaluation import Evaluation, Setup
@@ -16,8 +17,11 @@ from crossent.results import FileRecord, SourceRecord
 
 def evaluate_models(prepared: Prepared, run: RunOptions | None = None) -> Evaluation:
     """Evaluate models on the same rows: the one function behind `evaluate` and `select`."""
-    with tempfile.TemporaryDirectory(prefix="crossent-") as folder:
-        state = _accumulate(prepared.job, Path(folder), run or RunOptions())
+    try:
+        with tempfile.TemporaryDirectory(prefix="crossent-") as folder:
+            state = _accumulate(prepared.job, Path(folder), run or RunOptions())
+    finally:
+        give_back()
     _check_weights(state, prepared.job)
     _check_bytes(state, prepared.job)
     return Evaluation(_setup(prepared), prepared.job.spec, state)

@@ -104,8 +104,8 @@ def test_a_small_memory_limit_makes_more_partitions(models, monkeypatch):
         return counts[-1]
 
     monkeypatch.setattr(passes, "partitions_for", counted)
-    tables = models(30_000, 2)
-    tables["b"] = tables["b"].take(np.arange(30_000)[::-1])
+    tables = models(60_000, 2)
+    tables["b"] = tables["b"].take(np.arange(60_000)[::-1])
     assert run(tables, memory=1 << 20) == run(tables, memory=1 << 30)
     assert counts[0] > 4 * counts[1] == 4
 

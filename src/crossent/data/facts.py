@@ -52,12 +52,12 @@ class Classes:
     def __init__(self, names: Sequence[str], unknown_label: str) -> None:
         self.names = tuple(names)
         self._lookup = ClassLookup(self.names)
-        self._zero_unknown = unknown_label == "zero"
+        self.zero_unknown = unknown_label == "zero"
 
     def codes(self, labels: Keyed, type_: pa.DataType, piece: Piece, column: str) -> Codes:
         """Class codes of labels; DataError for a label without a class."""
         table = np.array([self._lookup.code(v, type_) for v in labels.values], np.int64)
-        if (table < 0).any() and not self._zero_unknown:
+        if (table < 0).any() and not self.zero_unknown:
             self._unknown(int(np.flatnonzero(table < 0)[0]), labels, piece, column)
         return table[labels.codes]
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ ID_RECORD = np.dtype([*KEY.descr, ("at", "<i8")])
 """Key and place."""
 MOST_PARTITIONS = 1024
 _FILE_SHIFT = 40
+_AS_THEY_ARE: Mapping[str, str] = {}
 
 
 def place(file: int, row: int) -> int:
@@ -40,12 +42,26 @@ def partitions_for(record_bytes: int, memory: int) -> int:
     return max(1, min(MOST_PARTITIONS, math.ceil(3 * record_bytes / memory)))
 
 
-def needed(dtype: np.dtype[np.void], *, whole: bool, facts: Sequence[str]) -> np.dtype[np.void]:
+class Sink(Protocol):
+    """Takes records."""
+
+    @property
+    def dtype(self) -> np.dtype[np.void]:
+        """What a record holds."""
+
+    def write(self, records: Records) -> None:
+        """Take some."""
+
+
+def needed(
+    dtype: np.dtype[np.void], *, whole: bool, facts: Sequence[str], narrow: Mapping[str, str] = _AS_THEY_ARE
+) -> np.dtype[np.void]:
     """The fields of a record that are used: half of a key is enough for whole numbers, and not every fact is
-    there. Half the bytes are half the time.
+    there. `narrow` gives fields whose values are small another type. Half the bytes are half the time.
     """
     unused = {name for name, _ in FACTS}.difference(facts) | ({"lo"} if whole else set())
-    return np.dtype([(field[0], field[1]) for field in dtype.descr if field[0] not in unused])
+    fields = [(field[0], field[1]) for field in dtype.descr if field[0] not in unused]
+    return np.dtype([(name, narrow.get(name, type_)) for name, type_ in fields])
 
 
 def partition_of(records: Records, count: int) -> NDArray[np.int64]:

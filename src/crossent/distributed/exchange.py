@@ -69,7 +69,7 @@ class Exchange:
     def writer(self, kind: str, fragment: int) -> _Writer:
         """Takes the records of one fragment, and puts the file in its place in the end."""
         make_folder(self.folder / kind)
-        return _Writer(self.path(kind, fragment), self.count)
+        return _Writer(self.path(kind, fragment), self.count, self.dtype)
 
     def read(self, kind: str, fragments: int, partition: int) -> Records:
         """The records of one partition from the files of all fragments, sorted by key."""
@@ -112,8 +112,8 @@ def _index(file: IO[bytes], count: int, partition: int) -> NDArray[Any]:
 class _Writer:
     """Blocks of records, to a file under another name until it is whole."""
 
-    def __init__(self, path: Path, count: int) -> None:
-        self._path, self._count = path, count
+    def __init__(self, path: Path, count: int, dtype: np.dtype[np.void]) -> None:
+        self._path, self._count, self.dtype = path, count, dtype
         # a worker that was given up may still be writing the same
         self._temporary = path.with_suffix(f".{secrets.token_hex(8)}.tmp")
         self._blocks: list[NDArray[Any]] = []

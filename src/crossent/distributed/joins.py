@@ -33,7 +33,7 @@ class Scores:
         with_same_files([model])
         names = [[m.name for m in self.job.models]]
         with self.exchange.writer(f"model{self.index}", self.number) as records:
-            state = state_of_one(self.job, self.index, names, records.write)
+            state = state_of_one(self.job, self.index, names, records)
             with_same_files([model])
         return encode(state)
 

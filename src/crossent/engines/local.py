@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Generic, TypeVar
 
+from crossent.engines.memory import keep_freed
+
 T = TypeVar("T")
 S = TypeVar("S")
 
@@ -64,6 +66,7 @@ def run(
     Items are taken from the stream under a lock (reading is sequential) and processed side by side. Only as
     many items as threads are in memory. An error stops all threads; that of the earliest item is raised.
     """
+    keep_freed()
     count = threads or default_threads()
     stream = _Stream(items)
     states = [new_state() for _ in range(count)]

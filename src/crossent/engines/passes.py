@@ -18,7 +18,7 @@ from crossent.data.identity import Run, normalised, run_of, strictly_increasing
 from crossent.data.joining import check_unique, estimated_rows, joined, keyed_records
 from crossent.data.labels import fingerprints
 from crossent.data.options import ReadOptions
-from crossent.data.partitions import RECORD, Partitions, Records, needed, partitions_for
+from crossent.data.partitions import RECORD, Partitions, Records, Sink, needed, partitions_for
 from crossent.data.pieces import Piece
 from crossent.engines.local import default_threads, run
 from crossent.engines.scoring import Scoring, score
@@ -74,7 +74,18 @@ class Job:
             "bytes": options.bytes is not None,
         }
         whole = self.models[0].id_type is not None and self.models[0].id_type.whole
-        return needed(RECORD, whole=whole, facts=[name for name, there in used.items() if there])
+        facts = [name for name, there in used.items() if there]
+        return needed(RECORD, whole=whole, facts=facts, narrow=self._narrow())
+
+    def _narrow(self) -> dict[str, str]:
+        """Types of what is small of every row: the code of one of few classes, the row number in one file."""
+        narrow = {}
+        if self.classes is not None and len(self.classes.names) <= 1 << 8 and not self.classes.zero_unknown:
+            narrow["label"] = "<u1"
+        files = [model.source.files for model in self.models]
+        if all(len(own) == 1 and (own[0].rows or 1 << 32) < 1 << 32 for own in files):
+            narrow["at"] = "<u4"
+        return narrow
 
     def batch_rows(self, models: Sequence[Model]) -> int:
         """Rows a batch: fewer where rows are wide."""
@@ -182,11 +193,9 @@ def one_by_one(job: Job) -> State:
     return state
 
 
-def state_of_one(
-    job: Job, index: int, groups: Sequence[Sequence[str]], write: Callable[[Records], None] | None = None
-) -> State:
+def state_of_one(job: Job, index: int, groups: Sequence[Sequence[str]], sink: Sink | None = None) -> State:
     """The statistics of one model by itself, the others' being empty. Its losses enter the moments where
-    `groups` has it alone; `write` is given the record of every row.
+    `groups` has it alone; `sink` is given the record of every row.
     """
     model = job.models[index]
     alone = list(groups[index : index + 1]) == [[model.name]]
@@ -196,8 +205,8 @@ def state_of_one(
         rows = job.rows(model, piece, facts)
         for accumulator in state.models[model.name].values():
             accumulator.update(rows)
-        if write is not None:
-            write(_records(model, piece, facts, rows, job.record))
+        if sink is not None:
+            sink.write(_records(model, piece, facts, rows, sink.dtype))
         elif alone:
             state.moments[index].update([rows.loss], facts.weight, facts.bytes)
         job.progress(len(piece))
@@ -215,7 +224,7 @@ def joined_on_disk(job: Job, folder: Path) -> State:
     parts = []
     for index in range(len(job.models)):
         partitions = Partitions(folder, f"model{index}", count, job.record)
-        state.merge(state_of_one(job, index, [names], partitions.write))
+        state.merge(state_of_one(job, index, [names], partitions))
         parts.append(partitions)
     for records in joined(job.models, parts, job.threads or default_threads()):
         weight = records[0]["weight"] if job.spec.weighted else None
