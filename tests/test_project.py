@@ -123,6 +123,7 @@ LAYERS: dict[str, set[str]] = {
     "functional": {"losses", "exact", "_arrays", "information"},
     "sampling": {"kernels", "_arrays"},
     "imbalance": {"losses", "kernels", "exact", "statistics", "_arrays"},
+    "calibration": {"kernels", "imbalance", "statistics", "_arrays"},
     "advice": {"data", "losses", "imbalance", "wording"},
     "boosting": {"losses", "functional"},
     "torch": {"losses", "functional", "imbalance"},

@@ -1,0 +1,211 @@
+"""Vector and structured matrix scaling: an affine map of logits, held near temperature scaling by ridges.
+
+With x the temperature-scaled logits (centred, so that a row sums to zero) the new logits are
+
+    x + A x + b,       mean log loss + (ridge / 2 Σw) (s² ‖diag A‖² + s² (K−1) ‖off-diag A‖² + ‖b‖²)
+
+where s² is the mean square of x: before the data speak, each of the three parts changes a logit by about a
+nat. The penalty is worth `ridge` rows of evidence whatever N: it fades, and a weight of 2 is two rows.
+As A = b = 0 is temperature scaling, no map is worse than that on its own rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossent.calibration.contract import CalibrationMap
+from crossent.calibration.given import Floats, Logits, Rows, normalised
+from crossent.calibration.registry import register
+from crossent.calibration.temperature import Temperature
+from crossent.errors import UsageError
+
+RIDGE = 1.0
+
+
+@dataclass(frozen=True)
+class Affine(CalibrationMap):
+    """softmax(x + A x + b) of centred temperature-scaled logits x."""
+
+    parametric: ClassVar[bool] = True
+    diagonal: ClassVar[bool]
+
+    temperature: float
+    matrix: tuple[Any, ...]
+    """A: (K,) its diagonal, or (K, K)."""
+    intercept: tuple[float, ...]
+    """b (K,)."""
+
+    @classmethod
+    def of(cls, rows: Rows, *, ridge: float = RIDGE, **options: Any) -> Self:
+        """Penalised maximum likelihood; `ridge` is the strength of the penalty, in rows."""
+        if not ridge > 0.0:
+            raise UsageError("bad-option", f"ridge is {ridge}", cure="give a number above 0")
+        first = Temperature.of(rows).temperature
+        k = rows.classes
+        x = _centred(rows.logits, first)
+        a, b = _solved(x, rows, ridge, cls.diagonal)
+        frozen = a.tolist() if a.ndim == 1 else [tuple(row) for row in a.reshape(k, k).tolist()]
+        return cls(first, tuple(frozen), tuple(b.tolist()))
+
+    def mapped(self, z: Logits) -> Floats:
+        x = _centred(z, self.temperature)
+        a = np.asarray(self.matrix)
+        y = x + (x * a if a.ndim == 1 else x @ a.T) + np.asarray(self.intercept)
+        return normalised(np.where(np.isneginf(z), -np.inf, y))
+
+    def sentence(self) -> str:
+        b = np.abs(self.intercept)
+        return (
+            f"{self.title}: temperature {self.temperature:.3g}, then intercepts of up to {b.max():.2g} nats"
+        )
+
+
+@register
+@dataclass(frozen=True)
+class Vector(Affine):
+    """Each class has its own scale and intercept, held near one temperature by a ridge.
+
+    Source: C. Guo et al., On calibration of modern neural networks, ICML 2017, arXiv:1706.04599.
+    """
+
+    name: ClassVar[str] = "vector"
+    title: ClassVar[str] = "vector scaling"
+    diagonal: ClassVar[bool] = True
+
+
+@register
+@dataclass(frozen=True)
+class Matrix(Affine):
+    """Each new logit is a mixture of all, off-diagonal and intercept held near zero by ridges of their own.
+
+    Source: M. Kull et al., Beyond temperature scaling (off-diagonal and intercept regularisation), NeurIPS
+    2019, arXiv:1910.12656; E. Berta et al., Structured matrix scaling for multi-class calibration, 2025,
+    arXiv:2511.03685. The strengths of the ridges are ours.
+    """
+
+    name: ClassVar[str] = "matrix"
+    title: ClassVar[str] = "structured matrix scaling"
+    diagonal: ClassVar[bool] = False
+
+
+def _centred(z: Logits, temperature: float) -> Floats:
+    """Temperature-scaled logits that sum to zero in each row; 0 stands where a class is impossible."""
+    x = normalised(z) / temperature
+    possible = np.isfinite(x)
+    x[~possible] = 0.0
+    x -= x.sum(axis=1, keepdims=True) / possible.sum(axis=1, keepdims=True)
+    x[~possible] = 0.0
+    return x
+
+
+def _solved(x: Floats, rows: Rows, ridge: float, diagonal: bool) -> tuple[Floats, Floats]:
+    """The minimum, by Newton's method with conjugate gradients in parameters that the penalty makes alike."""
+    k = x.shape[1]
+    weight = rows.weights / rows.total
+    strength = ridge / rows.total
+    spread = math.sqrt(max(float(weight @ (x * x).mean(axis=1)), 1e-12))
+    scale = np.full(k if diagonal else (k, k), 1.0 / (spread * math.sqrt(max(k - 1, 1))))
+    if diagonal:
+        scale[:] = 1.0 / spread
+    else:
+        np.fill_diagonal(scale, 1.0 / spread)
+    impossible = np.isneginf(rows.logits)
+    barred = impossible if impossible.any() else None
+    problem = _Penalised(x, rows.labels, weight, strength, scale, barred)
+    best = _minimum(problem, np.zeros(scale.size + k))
+    a, b = problem.split(best)
+    return a, b
+
+
+@dataclass
+class _Penalised:
+    """Penalised mean log loss of θ = (A / scale, b), its gradient and products with its Hessian."""
+
+    x: Floats
+    labels: NDArray[np.int64]
+    weight: Floats
+    strength: float
+    scale: Floats
+    barred: NDArray[np.bool_] | None
+    """Where a class is impossible, and stays so."""
+
+    def split(self, theta: Floats) -> tuple[Floats, Floats]:
+        a = theta[: self.scale.size].reshape(self.scale.shape) * self.scale
+        return a, theta[self.scale.size :]
+
+    def image(self, theta: Floats) -> Floats:
+        """A x + b."""
+        a, b = self.split(theta)
+        changed: Floats = (self.x * a if a.ndim == 1 else self.x @ a.T) + b
+        return changed
+
+    def back(self, g: Floats) -> Floats:
+        """The adjoint of `image`."""
+        a = np.einsum("nk,nk->k", g, self.x) if self.scale.ndim == 1 else g.T @ self.x
+        return np.concatenate([(a * self.scale).ravel(), g.sum(axis=0)])
+
+    def at(self, theta: Floats) -> tuple[float, Floats, Callable[[Floats], Floats]]:
+        """Value, gradient, and the Hessian as a function of directions."""
+        z = self.x + self.image(theta)
+        if self.barred is not None:
+            z[self.barred] = -np.inf
+        logs = normalised(z)
+        p = np.exp(logs)
+        here = np.arange(len(logs))
+        value = -float(self.weight @ logs[here, self.labels]) + 0.5 * self.strength * float(theta @ theta)
+        g = p * self.weight[:, None]
+        g[here, self.labels] -= self.weight
+        gradient = self.back(g) + self.strength * theta
+
+        def hessian(direction: Floats) -> Floats:
+            d = self.image(direction)
+            d -= np.einsum("nk,nk->n", p, d)[:, None]
+            d *= p
+            d *= self.weight[:, None]
+            return self.back(d) + self.strength * direction
+
+        return value, gradient, hessian
+
+
+def _minimum(problem: _Penalised, theta: Floats) -> Floats:
+    """Truncated Newton with halving (the objective is strictly convex), to a gradient of 1e-10."""
+    value, gradient, hessian = problem.at(theta)
+    for _ in range(100):
+        size = float(np.linalg.norm(gradient))
+        if size <= 1e-10:
+            break
+        step = -_conjugate(hessian, gradient, min(0.1, math.sqrt(size)) * size)
+        slope = float(gradient @ step)
+        length = 1.0
+        while length > 1e-8:
+            trial = problem.at(theta + length * step)
+            if trial[0] <= value + 1e-4 * length * slope + 1e-15 * abs(value):
+                break
+            length /= 2.0
+        else:
+            break
+        theta = theta + length * step
+        value, gradient, hessian = trial
+    return theta
+
+
+def _conjugate(product: Callable[[Floats], Floats], g: Floats, tolerance: float) -> Floats:
+    """H⁻¹ g by conjugate gradients."""
+    x, r = np.zeros_like(g), g.copy()
+    p, rr = r.copy(), float(r @ r)
+    for _ in range(min(250, 2 * g.size)):
+        hp = product(p)
+        alpha = rr / float(p @ hp)
+        x += alpha * p
+        r -= alpha * hp
+        new = float(r @ r)
+        if math.sqrt(new) <= tolerance:
+            break
+        p, rr = r + (new / rr) * p, new
+    return x
