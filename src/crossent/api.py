@@ -104,6 +104,8 @@ def select(
     rule: str = "best",
     complexity: Sequence[str] = (),
     baseline: str | None = None,
+    adjust: str = "holm",
+    mcs_statistic: str = "range",
     level: float = 0.95,
     prior: Mapping[str, float] | None = None,
     loss: str | None = None,
@@ -130,7 +132,9 @@ def select(
     each of these columns of the one table is a model's probability of the class `positive`, or with `kind`
     "point" its prediction of a number. Rows are paired by row id where there is one. `rule` is "best",
     "one-se" or "mcs"; `complexity` names the models from simplest to most complex; `baseline` names the model
-    that the chosen one must not be worse than. Models of different kinds of prediction about a number need a
+    that the chosen one must not be worse than. `adjust` says how p-values are adjusted for many comparisons
+    ("holm", "max-t", "bonferroni", "bh", "by", "none"), `mcs_statistic` what the model confidence set tests
+    by ("range", "max"). Models of different kinds of prediction about a number need a
     `loss` that all of them allow, such as "crps".
 
     Where it is computed never changes a digit: `engine` is "local" (threads), "processes", "ray" or "dask",
@@ -155,7 +159,8 @@ def select(
     run = RunOptions(threads, budget, format, started, progress, notify, plan)
     inputs = named(models)
     asked = read_options(**options)
-    reading = Reading(level, Rule(rule, tuple(complexity)), prior, baseline, provenance(asked))
+    rules = Rule(rule, tuple(complexity))
+    reading = Reading(level, rules, prior, baseline, provenance(asked), adjust, mcs_statistic)
     # before the data are read, which may take hours
     reading.check(tuple(columns) or tuple(inputs))
     prepared = prepare(inputs, asked, loss=loss, columns=columns, run=run)
@@ -204,11 +209,14 @@ def read(
     rule: str = "best",
     complexity: Sequence[str] = (),
     baseline: str | None = None,
+    adjust: str = "holm",
+    mcs_statistic: str = "range",
     level: float = 0.95,
     prior: Mapping[str, float] | None = None,
 ) -> Report:
     """The results of a saved evaluation, read through a rule. See `select`."""
-    reading = Reading(level, Rule(rule, tuple(complexity)), prior, baseline, provenance())
+    rules = Rule(rule, tuple(complexity))
+    reading = Reading(level, rules, prior, baseline, provenance(), adjust, mcs_statistic)
     return Report(read_results(evaluation, reading), evaluation)
 
 

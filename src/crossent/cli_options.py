@@ -142,6 +142,20 @@ selecting_options = _group(
     click.option(
         "--fail-if-worse", is_flag=True, help="Exit with 3 if the chosen model is worse than the baseline."
     ),
+    click.option(
+        "--adjust",
+        type=click.Choice(["holm", "max-t", "bonferroni", "bh", "by", "none"]),
+        default="holm",
+        show_default=True,
+        help="How p-values are adjusted for many comparisons.",
+    ),
+    click.option(
+        "--mcs-statistic",
+        type=click.Choice(["range", "max"]),
+        default="range",
+        show_default=True,
+        help="What the model confidence set tests by: the largest difference of two, or to the average.",
+    ),
 )
 
 reading_options = _group(

@@ -303,6 +303,8 @@ class Comparison:
     """Every two models, the higher-ranked one as reference."""
     confidence_set: ConfidenceSet | None
     """None for fewer than two models with finite loss."""
+    adjustment: str = "holm"
+    """How p-values were adjusted: "holm", "max-t", "bonferroni", "bh", "by" or "none"."""
 
 
 @dataclass(frozen=True)

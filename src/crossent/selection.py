@@ -13,7 +13,8 @@ from crossent.evaluation import Evaluation
 from crossent.notes import notes_on
 from crossent.results import Comparison, Gate, ModelResult, Results
 from crossent.statements import gate_sentence, statements
-from crossent.statistics.confidence_set import model_confidence_set
+from crossent.statistics.confidence_set import check_statistic, model_confidence_set
+from crossent.statistics.multiplicity import check_adjustment
 from crossent.statistics.paired import Difference, against, compare, pairwise
 from crossent.statistics.power import check_probability
 from crossent.statistics.summary import LossSummary
@@ -62,10 +63,14 @@ class Reading:
     prior: Mapping[str, float] | None = None
     baseline: str | None = None
     provenance: tuple[tuple[str, str], ...] = ()
+    adjust: str = "holm"
+    mcs_statistic: str = "range"
 
     def check(self, names: Sequence[str]) -> None:
         """Raise UsageError where these models cannot be read so."""
         check_probability("level", self.level)
+        check_adjustment(self.adjust)
+        check_statistic(self.mcs_statistic)
         if self.baseline is not None and self.baseline not in names:
             raise UsageError(
                 "unknown-baseline", f"no model is named {self.baseline}", cure="check --baseline"
@@ -99,7 +104,7 @@ def read_results(evaluation: Evaluation, reading: Reading | None = None) -> Resu
     comparison = chosen = gate = None
     if len(names) > 1:
         ranked = [name for name, _ in order]
-        comparison = _comparison(evaluation, describer, summary, ranked, reading.level)
+        comparison = _comparison(evaluation, describer, summary, ranked, reading)
         chosen = _choose(reading.rule, models, comparison, candidates)
         gate = _gate(evaluation, describer, summary, reading, chosen)
     loss = losses.get(setup.loss)
@@ -151,7 +156,11 @@ def _infinite_rows(evaluation: Evaluation, model: str, reference: str) -> tuple[
 
 
 def _comparison(
-    evaluation: Evaluation, describer: Describer, summary: LossSummary, ranked: Sequence[str], level: float
+    evaluation: Evaluation,
+    describer: Describer,
+    summary: LossSummary,
+    ranked: Sequence[str],
+    reading: Reading,
 ) -> Comparison:
     def infinite(model: str, reference: str) -> tuple[int, float | None]:
         return _infinite_rows(evaluation, model, reference)
@@ -159,12 +168,18 @@ def _comparison(
     def scaled(table: Sequence[Difference]) -> tuple[Difference, ...]:
         return tuple(_scaled(d, describer.scale) for d in table)
 
+    level, adjust = reading.level, reading.adjust
+    first = against(summary, ranked[0], level=level, order=ranked, adjust=adjust, infinite=infinite)
+    every = pairwise(summary, level=level, order=ranked, adjust=adjust, infinite=infinite)
     return Comparison(
         level=level,
         reference=ranked[0],
-        differences=scaled(against(summary, ranked[0], level=level, order=ranked, infinite=infinite)),
-        pairwise=scaled(pairwise(summary, level=level, order=ranked, infinite=infinite)),
-        confidence_set=model_confidence_set(summary, alpha=round(1.0 - level, 12)),
+        differences=scaled(first),
+        pairwise=scaled(every),
+        confidence_set=model_confidence_set(
+            summary, alpha=round(1.0 - level, 12), statistic=reading.mcs_statistic
+        ),
+        adjustment=adjust,
     )
 
 

@@ -8,7 +8,17 @@ from collections.abc import Iterable, Sequence
 from crossent.results import ModelResult, Numbers, Results
 from crossent.statistics.estimates import Estimate
 from crossent.statistics.paired import Difference
-from crossent.wording import confidence, count, p_value, percent, plain, signed, things, with_error
+from crossent.wording import (
+    adjustment,
+    confidence,
+    count,
+    p_value,
+    percent,
+    plain,
+    signed,
+    things,
+    with_error,
+)
 
 LARGE = 1e9
 """Amounts from here on are shown as powers of ten."""
@@ -151,7 +161,8 @@ def _apart(results: Results, finite: Sequence[ModelResult]) -> str:
         return ""
     level = confidence(results.comparison.level)
     verb = "is" if len(worse) == 1 else "are"
-    return f"{_amounts(results, worse)} {verb} worse at {level} (paired, Holm-adjusted)."
+    adjusted = adjustment(results.comparison.adjustment)
+    return f"{_amounts(results, worse)} {verb} worse at {level} (paired, {adjusted})."
 
 
 def _amounts(results: Results, differences: Sequence[Difference]) -> str:

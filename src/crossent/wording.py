@@ -110,6 +110,34 @@ def probability(value: float | None) -> str:
     return f"{value:.1e}".replace("-", "−") if abs(value) < 5e-4 else plain(value, 3)
 
 
+_ADJUSTED = {
+    "holm": ("Holm", "Holm-adjusted"),
+    "max-t": ("max-T", "adjusted by step-down max-T"),
+    "bonferroni": ("Bonferroni", "Bonferroni-adjusted"),
+    "bh": ("BH", "false discoveries held to the level by Benjamini and Hochberg"),
+    "by": ("BY", "false discoveries held to the level by Benjamini and Yekutieli"),
+    "none": ("", "not adjusted for several comparisons"),
+}
+
+
+def adjustment(name: str) -> str:
+    """What was done to p-values because there are several, as a sentence says it.
+
+    >>> adjustment("holm"), adjustment("max-t")
+    ('Holm-adjusted', 'adjusted by step-down max-T')
+    """
+    return _ADJUSTED[name][1]
+
+
+def adjusted_p(name: str) -> str:
+    """The title of a column of adjusted p-values.
+
+    >>> adjusted_p("holm"), adjusted_p("none")
+    ('p (Holm)', 'p (not adjusted)')
+    """
+    return f"p ({_ADJUSTED[name][0] or 'not adjusted'})"
+
+
 def percent(share: float | None, decimals: int = 1) -> str:
     """A share in per cent.
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from crossent.errors import UsageError
-from crossent.statistics import confidence_set
+from crossent.statistics import multiplier
 from crossent.statistics.confidence_set import model_confidence_set
 
 STATISTICS = pytest.mark.parametrize("statistic", ["range", "max"])
@@ -69,9 +69,7 @@ def test_nearly_identical_models_are_tested_by_their_own_difference(summarise, s
     assert found["m2"] == 0.0
     assert found["m1"] == pytest.approx(2 * stats.norm.sf(1.2), abs=0.012)
     draws = next(
-        confidence_set._gaussian_means(
-            summarise(np.hstack([zero, close, far])).difference_variance(), 9999, 3
-        )
+        multiplier.gaussian_means(summarise(np.hstack([zero, close, far])).difference_variance(), 9999, 3)
     )
     assert np.std(draws[:, 1] - draws[:, 0]) == pytest.approx(scale / 10, rel=0.03)
 
@@ -101,7 +99,7 @@ def test_blocks_and_seeds(summarise, games, statistic, monkeypatch):
     summary = summarise(games)
     whole = model_confidence_set(summary, statistic=statistic, draws=2000, seed=5)
     other = model_confidence_set(summary, statistic=statistic, draws=2000, seed=6)
-    monkeypatch.setattr(confidence_set, "BLOCK", 6 * 77)
+    monkeypatch.setattr(multiplier, "BLOCK", 6 * 77)
     assert model_confidence_set(summary, statistic=statistic, draws=2000, seed=5) == whole
     assert other.p_values != whole.p_values
     assert dict(other.p_values) == pytest.approx(dict(whole.p_values), abs=0.06)

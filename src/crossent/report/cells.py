@@ -90,6 +90,11 @@ def p_cell(p: float | None) -> Cell:
     return missing() if p is None else Cell(wording.p_value(p), p)
 
 
+def adjusted_cell(difference: Difference) -> Cell:
+    """The adjusted p-value; results saved before there was a choice know Holm's only."""
+    return p_cell(difference.p_holm if difference.p_adjusted is None else difference.p_adjusted)
+
+
 def probability_cell(value: float, tone: Tone = "plain") -> Cell:
     """A probability or frequency."""
     return Cell(wording.probability(value), value, tone)

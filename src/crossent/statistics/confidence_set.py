@@ -13,18 +13,16 @@ of one model may differ in the ninth digit only, and that digit decides between 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossent.errors import UsageError
+from crossent.statistics.multiplier import DRAWS, check_draws, gaussian_means
 from crossent.statistics.power import check_probability
 from crossent.statistics.summary import Floats, LossSummary
 
-BLOCK = 1 << 20
-"""Numbers in a block of draws: 8 MB an array."""
 ROUNDING = 1e-12
 """A variance below this share of the largest one is rounding error of the sums it comes from."""
 
@@ -44,12 +42,20 @@ class ConfidenceSet:
     seed: int
 
 
+def check_statistic(statistic: str) -> None:
+    """Raise UsageError for anything but "range" and "max"."""
+    if statistic not in ("range", "max"):
+        raise UsageError(
+            "unknown-statistic", f"there is no statistic {statistic!r}", cure="choose 'range' or 'max'"
+        )
+
+
 def model_confidence_set(
     summary: LossSummary,
     *,
     alpha: float = 0.05,
     statistic: str = "range",
-    draws: int = 20_000,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> ConfidenceSet | None:
     """The set of models that holds the best one with probability at least 1 − alpha, for many units.
@@ -65,12 +71,8 @@ def model_confidence_set(
     multiplier in place of the bootstrap.
     """
     check_probability("alpha", alpha)
-    if statistic not in ("range", "max"):
-        raise UsageError(
-            "unknown-statistic", f"there is no statistic {statistic!r}", cure="choose 'range' or 'max'"
-        )
-    if draws < 1:
-        raise UsageError("draws-not-positive", f"{draws} draws give no p-value", cure="use some 20000")
+    check_statistic(statistic)
+    check_draws(draws)
     by_name = sorted(range(len(summary.names)), key=summary.names.__getitem__)
     left = [i for i in by_name if summary.finite[i]]
     if len(left) < 2 or summary.units < 2:
@@ -113,7 +115,7 @@ def _sequential_tests(
         return [(order[0], 1.0)]
     draw = _draw_ranges if statistic == "range" else _draw_maxima
     exceed = np.zeros(len(observed))
-    for z in _gaussian_means(variance, draws, seed):
+    for z in gaussian_means(variance, draws, seed):
         exceed += [(drawn >= t).sum() for drawn, t in zip(draw(z, variance, order), observed, strict=True)]
     p_values = [*np.maximum.accumulate(exceed / draws).tolist(), 1.0]
     return list(zip(order, p_values, strict=True))
@@ -177,60 +179,3 @@ def _draw_maxima(z: Floats, variance: Floats, order: list[int]) -> list[Floats]:
         values *= scale
         maxima.append(values.max(axis=1))
     return maxima
-
-
-def _gaussian_means(variance: Floats, draws: int, seed: int) -> Iterator[Floats]:
-    """Blocks (n, k) of Gaussian vectors whose differences have the variances D, up to a common shift.
-
-    The vectors are built along a minimum spanning tree of D: each model is its parent plus their difference.
-    A covariance matrix of the models themselves would carry an error of 1e-16 of its largest entry, that is
-    1e-8 of a standard deviation, as large as the difference of a model's float32 and float64 versions.
-    """
-    parents = _spanning_tree(variance)
-    child = np.array([c for c, _ in parents])
-    parent = np.array([p for _, p in parents])
-    sd = np.sqrt(variance[child, parent])
-    root = _correlation_root(variance, child, parent, sd)
-    generator = np.random.Generator(np.random.PCG64(seed))
-    block = max(1, BLOCK // len(variance))
-    for start in range(0, draws, block):
-        steps = generator.standard_normal((min(block, draws - start), len(parents))) @ root.T
-        steps *= sd
-        z = np.zeros((len(steps), len(variance)))
-        for e, (c, p) in enumerate(parents):
-            z[:, c] = z[:, p] + steps[:, e]
-        yield z
-
-
-def _spanning_tree(variance: Floats) -> list[tuple[int, int]]:
-    """(child, parent) of a minimum spanning tree from model 0, parents first (Prim)."""
-    distance, nearest = variance[0].copy(), np.zeros(len(variance), dtype=np.int64)
-    outside = np.arange(len(variance)) > 0
-    edges = []
-    while outside.any():
-        child = int(np.where(outside, distance, np.inf).argmin())
-        edges.append((child, int(nearest[child])))
-        outside[child] = False
-        closer = variance[child] < distance
-        distance[closer], nearest[closer] = variance[child][closer], child
-    return edges
-
-
-def _correlation_root(
-    variance: Floats, child: NDArray[np.int64], parent: NDArray[np.int64], sd: Floats
-) -> Floats:
-    """A with A Aᵀ the correlation of the tree's differences; every row has length 1.
-
-    Cov(a−b, c−d) = (D_ad + D_bc − D_ac − D_bd) / 2. A "correlation" beyond ±1 is rounding error between two
-    tiny differences far apart, and counts as 0.
-    """
-    across = variance[np.ix_(child, parent)] + variance[np.ix_(parent, child)]
-    along = variance[np.ix_(child, child)] + variance[np.ix_(parent, parent)]
-    scale = np.where(sd > 0, sd, 1.0)
-    correlation = (across - along) / 2 / scale[:, None] / scale
-    correlation[np.abs(correlation) > 1 + 1e-6] = 0.0
-    np.fill_diagonal(correlation, 1.0)
-    values, vectors = np.linalg.eigh((correlation + correlation.T) / 2)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    unit: Floats = root / np.linalg.norm(root, axis=1, keepdims=True)
-    return unit

@@ -10,6 +10,7 @@ from scipy import special
 
 from crossent.errors import UsageError
 from crossent.statistics.estimates import Estimate, estimate
+from crossent.statistics.multiplicity import adjusted, check_adjustment, holm
 from crossent.statistics.power import check_probability, minimum_detectable_difference
 from crossent.statistics.summary import Floats, LossSummary
 
@@ -40,26 +41,8 @@ class Difference:
     """Mean difference over the rows where both are finite; None when all rows are. Never used to rank."""
     verdict: str
     """"worse", "better", "not told apart", "identical" or "infinite"."""
-
-
-def holm(p: Sequence[float | None]) -> list[float | None]:
-    """P-values adjusted so that the chance of any false rejection stays below the level (step-down).
-
-    The i-th smallest of m p-values is multiplied by m − i + 1, then made monotone and capped at 1. Valid
-    whatever the dependence. None (no test) stays None and does not count.
-
-    >>> holm([0.01, 0.04, None, 0.03])
-    [0.03, 0.06, None, 0.06]
-
-    Source: Holm 1979, Scandinavian Journal of Statistics 6:65-70.
-    """
-    tested = sorted((value, i) for i, value in enumerate(p) if value is not None)
-    adjusted: list[float | None] = [None] * len(p)
-    largest = 0.0
-    for rank, (value, i) in enumerate(tested):
-        largest = max(largest, min(1.0, (len(tested) - rank) * value))
-        adjusted[i] = largest
-    return adjusted
+    p_adjusted: float | None = None
+    """What the verdict rests on: adjusted for all comparisons in the same table, as was asked for."""
 
 
 def compare(
@@ -86,12 +69,13 @@ def against(
     *,
     level: float = 0.95,
     order: Sequence[str] | None = None,
+    adjust: str = "holm",
     infinite: InfiniteCounts | None = None,
 ) -> tuple[Difference, ...]:
-    """Every other model minus `reference`, in the given order, Holm-adjusted over this table."""
+    """Every other model minus `reference`, in the given order, adjusted over this table."""
     names = summary.names if order is None else order
     pairs = [(name, reference) for name in names if name != reference]
-    return _table(summary, pairs, level, infinite)
+    return _table(summary, pairs, level, infinite, adjust)
 
 
 def pairwise(
@@ -99,12 +83,13 @@ def pairwise(
     *,
     level: float = 0.95,
     order: Sequence[str] | None = None,
+    adjust: str = "holm",
     infinite: InfiniteCounts | None = None,
 ) -> tuple[Difference, ...]:
-    """Every two models, the one that comes first in the order as reference, Holm-adjusted over all pairs."""
+    """Every two models, the one that comes first in the order as reference, adjusted over all pairs."""
     names = summary.names if order is None else order
     pairs = [(model, reference) for i, reference in enumerate(names) for model in names[i + 1 :]]
-    return _table(summary, pairs, level, infinite)
+    return _table(summary, pairs, level, infinite, adjust)
 
 
 def _table(
@@ -112,13 +97,18 @@ def _table(
     pairs: Sequence[tuple[str, str]],
     level: float,
     infinite: InfiniteCounts | None,
+    adjust: str = "holm",
 ) -> tuple[Difference, ...]:
     check_probability("level", level)
+    check_adjustment(adjust)
     variance = summary.difference_variance()
     raw = [_difference(summary, variance, model, reference, level, infinite) for model, reference in pairs]
-    adjusted = holm([d.p for d in raw])
+    p = [d.p for d in raw]
+    places = [(_position(summary, model), _position(summary, reference)) for model, reference in pairs]
+    columns = zip(raw, holm(p), adjusted(adjust, p, places, variance), strict=True)
     return tuple(
-        replace(d, p_holm=p, verdict=_verdict(d, p, level)) for d, p in zip(raw, adjusted, strict=True)
+        replace(d, p_holm=by_holm, p_adjusted=found, verdict=_verdict(d, found, level))
+        for d, by_holm, found in columns
     )
 
 
@@ -168,11 +158,11 @@ def _p_value(gap: Estimate) -> float | None:
     return float(2.0 * special.stdtr(gap.units - 1, -abs(gap.value) / gap.se))
 
 
-def _verdict(d: Difference, p_holm: float | None, level: float) -> str:
+def _verdict(d: Difference, p_adjusted: float | None, level: float) -> str:
     if not math.isfinite(d.difference.value):
         return "infinite"
     if d.difference.se == 0.0 and d.difference.value == 0.0:
         return "identical"
-    if p_holm is None or p_holm >= 1.0 - level:
+    if p_adjusted is None or p_adjusted >= 1.0 - level:
         return "not told apart"
     return "worse" if d.difference.value > 0 else "better"

@@ -9,7 +9,7 @@ from crossent.report.blocks import Block, Cell, Column, IntervalChart, IntervalP
 from crossent.report.registry import section
 from crossent.results import Results
 from crossent.statistics.paired import Difference
-from crossent.wording import interval
+from crossent.wording import adjusted_p, interval
 
 
 @section(order=30)
@@ -44,6 +44,7 @@ def _point(results: Results, d: Difference) -> IntervalPoint:
 
 
 def _table(results: Results, caption: str, pairs: tuple[Difference, ...], folded: bool = False) -> Table:
+    adjustment = results.comparison.adjustment if results.comparison else "none"
     columns: list[tuple[Column, Callable[[Difference], Cell]]] = [
         cells.model_column(results, lambda d: d.model),
         cells.model_column(results, lambda d: d.reference, "minus"),
@@ -54,8 +55,8 @@ def _table(results: Results, caption: str, pairs: tuple[Difference, ...], folded
         ),
         (Column("p", "right", hint="Two-sided paired t test."), lambda d: cells.p_cell(d.p)),
         (
-            Column("p (Holm)", "right", hint="Adjusted for all comparisons in this table."),
-            lambda d: cells.p_cell(d.p_holm),
+            Column(adjusted_p(adjustment), "right", hint="Over all comparisons in this table."),
+            lambda d: cells.adjusted_cell(d),
         ),
         (Column("detectable", "right"), lambda d: cells.number_cell(d.detectable)),
     ]

@@ -10,7 +10,7 @@ from crossent.report.blocks import Block, Cell, Column, IntervalChart, Section, 
 from crossent.report.registry import section
 from crossent.results import Comparison, ModelResult, Results
 from crossent.statistics.paired import Difference
-from crossent.wording import interval, percent, probability
+from crossent.wording import adjusted_p, interval, percent, probability
 
 Shown = tuple[Column, Callable[[ModelResult], Cell]]
 
@@ -145,8 +145,8 @@ def _to_best(comparison: Comparison) -> list[Shown]:
             shown(cells.difference_cell, cells.missing()),
         ),
         (
-            Column("p (Holm)", "right", hint="Adjusted for all comparisons with the best."),
-            shown(lambda d: cells.p_cell(d.p_holm), cells.missing()),
+            Column(adjusted_p(comparison.adjustment), "right", hint="Over all comparisons with the best."),
+            shown(lambda d: cells.adjusted_cell(d), cells.missing()),
         ),
         (Column("Against the best"), shown(cells.verdict_cell, Cell("best", tone="good"))),
     ]
