@@ -27,6 +27,7 @@ from crossent.results import Quality as QualityResult
 from crossent.statistics import tails as tail_statistics
 from crossent.statistics.calibration_error import Reliability, reliability_from_cells
 from crossent.statistics.estimates import Estimate, mean_estimates
+from crossent.statistics.generalised_pareto import tail_index_of_cells
 from crossent.statistics.skill import skill
 from crossent.statistics.slices import SliceSums, in_order, macro_mean, slice_estimate
 from crossent.statistics.summary import LossSummary
@@ -242,7 +243,8 @@ class Describer:
         rows = self.evaluation.moments[name].rows
         shares = tail_statistics.tail_shares(top, histogram, rows) if histogram.rows.size else ()
         bars = tail_statistics.coarse_histogram(histogram) if histogram.rows.size else ()
-        return Tails(shares, bars)
+        index = tail_index_of_cells(histogram.low, histogram.high, histogram.rows)
+        return Tails(shares, bars, index)
 
     def _quality(self, name: str) -> QualityResult:
         quality = cast(Quality, self.evaluation.accumulated(name, "quality"))

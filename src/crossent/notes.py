@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from crossent import losses
 from crossent.evaluation import Evaluation
 from crossent.results import ModelResult, Note, Numbers, Results, WorstRow
+from crossent.statistics.generalised_pareto import TailIndex
 from crossent.wording import count, percent, plain, things, with_error
 
 FEW_CLUSTERS = 30
@@ -95,6 +96,9 @@ def _about_models(results: Results, evaluation: Evaluation) -> Iterator[Note]:
                 "belongs to tokens that were not among the likeliest. The loss needs only the token that "
                 "came, so it is exact.",
             )
+        index = model.tails.index
+        if index is not None and not index.has_variance:
+            yield Note("heavy-tail", _heavy_tail(model, index))
         empty = evaluation.accumulated(model.name, "quality").counts.get("rows_without_sum", 0)
         if empty:
             yield Note(
@@ -102,6 +106,16 @@ def _about_models(results: Results, evaluation: Evaluation) -> Iterator[Note]:
                 f"In {things(empty, 'row')} of {model.name} the probabilities sum to 0 and cannot be "
                 "renormalised: the label has probability 0.",
             )
+
+
+def _heavy_tail(model: ModelResult, index: TailIndex) -> str:
+    largest = (
+        f"The largest losses of {model.name} ({things(index.rows, 'row')} above {plain(index.threshold)}) "
+        f"have a tail index of {plain(index.k, 2)} ± {plain(index.se, 2)}"
+    )
+    if index.has_mean:
+        return f"{largest}: their variance may not exist, and standard errors and tests mean little."
+    return f"{largest}: not even their mean may exist, and another sample could give quite another loss."
 
 
 def _about_numbers(results: Results, evaluation: Evaluation) -> Iterator[Note]:

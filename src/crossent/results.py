@@ -12,6 +12,7 @@ from crossent.findings import Findings
 from crossent.statistics.calibration_error import Reliability
 from crossent.statistics.confidence_set import ConfidenceSet
 from crossent.statistics.estimates import Estimate
+from crossent.statistics.generalised_pareto import TailIndex
 from crossent.statistics.paired import Difference
 
 
@@ -144,6 +145,8 @@ class Tails:
     """(what, rows, share): ("worst 10 rows", 10, 0.055) … ("worst 1 %", 35, 0.1085)."""
     histogram: tuple[tuple[float, float, int], ...]
     """(from, to, rows) on a logarithmic grid of the loss, for the chart; infinite losses are not in it."""
+    index: TailIndex | None = None
+    """How heavy the upper tail of the finite losses is, weights aside; None where the tail is too short."""
 
 
 @dataclass(frozen=True)

