@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from crossent.data.conditions import conditions
+from crossent.data.conditions import Condition, conditions, in_two_parts
 from crossent.data.options import ReadOptions, parse_classes
 from crossent.data.readers import Query
 from crossent.data.readers.places import parts_of
@@ -121,6 +121,7 @@ def select(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     fragment_rows: int | None = None,
+    select_where: Any = None,
     deep: bool = False,
     sample: int = DEFAULT_SAMPLE,
     seed: int = 0,
@@ -142,6 +143,9 @@ def select(
     folder that keeps what was found so far, `resume` goes on from it, `fragment_rows` says how much is done
     at a time.
 
+    With `select_where`, such as {"split": "val"}, the rule chooses on those rows, and everything is reported
+    on the others, or on those of them that `where` names.
+
     With `deep` the rows are read once more, for what sums cannot tell; of more than `sample` rows, so many
     are taken by chance, by `seed`.
 
@@ -158,17 +162,39 @@ def select(
     budget = DEFAULT_MEMORY if memory is None else memory
     run = RunOptions(threads, budget, format, started, progress, notify, plan)
     inputs = named(models)
-    asked = read_options(**options)
+    chosen_on, reported_on = _parts_to_read(options.pop("where", ()), select_where)
+    asked = read_options(**options, where=reported_on)
     rules = Rule(rule, tuple(complexity))
     reading = Reading(level, rules, prior, baseline, provenance(asked), adjust, mcs_statistic)
     # before the data are read, which may take hours
     reading.check(tuple(columns) or tuple(inputs))
+    selected_on = None
+    if chosen_on is not None:
+        first = replace(run, plan=replace(plan, checkpoint=None if kept is None else _beside(kept)))
+        for_choice = replace(asked, where=chosen_on)
+        selected_on = evaluate_models(
+            prepare(inputs, for_choice, loss=loss, columns=columns, run=first), first
+        )
     prepared = prepare(inputs, asked, loss=loss, columns=columns, run=run)
     evaluation = evaluate_models(prepared, run)
-    results = read_results(evaluation, reading)
+    results = read_results(evaluation, reading, selected_on)
     if deep:
         results = _looked_at(prepared, evaluation, results, level, sample, seed)
     return Report(results, evaluation)
+
+
+def _parts_to_read(
+    where: Any, select_where: Any
+) -> tuple[tuple[Condition, ...] | None, tuple[Condition, ...]]:
+    """Which rows to choose on, None where that is those reported on; and which to report on."""
+    if not select_where:
+        return None, conditions(where)
+    return in_two_parts(conditions(select_where), conditions(where))
+
+
+def _beside(folder: Path) -> Path:
+    """What was found of the rows that the choice is made on is kept in a folder of its own."""
+    return folder.with_name(f"{folder.name}-selection")
 
 
 def _looked_at(
@@ -213,11 +239,17 @@ def read(
     mcs_statistic: str = "range",
     level: float = 0.95,
     prior: Mapping[str, float] | None = None,
+    selected_on: Evaluation | str | os.PathLike[str] | None = None,
 ) -> Report:
-    """The results of a saved evaluation, read through a rule. See `select`."""
+    """The results of a saved evaluation, read through a rule. See `select`.
+
+    With `selected_on`, a saved evaluation of the same models on other rows, the rule chooses there.
+    """
+    if selected_on is not None and not isinstance(selected_on, Evaluation):
+        selected_on = Evaluation.load(selected_on)
     rules = Rule(rule, tuple(complexity))
     reading = Reading(level, rules, prior, baseline, provenance(), adjust, mcs_statistic)
-    return Report(read_results(evaluation, reading), evaluation)
+    return Report(read_results(evaluation, reading, selected_on), evaluation)
 
 
 def read_options(**options: Any) -> ReadOptions:

@@ -16,11 +16,13 @@ from crossent.cli_options import (
     computing_options,
     data_options,
     deep_options,
+    held_out_options,
     model_inputs,
     output_options,
     parse_prior,
     query_options,
     reading_options,
+    selected_on_option,
     selecting_options,
     with_baseline,
 )
@@ -114,6 +116,7 @@ def _require_data(inputs: dict[str, object]) -> None:
 @query_options
 @data_options
 @selecting_options
+@held_out_options
 @reading_options
 @computing_options
 @deep_options
@@ -134,6 +137,7 @@ def select(file: tuple[str, ...], queries: tuple[str, ...], uri: str | None, **o
 @cli.command()
 @click.argument("saved", nargs=-1, required=True, metavar="STATE…")
 @selecting_options
+@selected_on_option
 @reading_options
 @output_options
 def merge(saved: tuple[str, ...], **options: Any) -> None:
@@ -146,6 +150,7 @@ def merge(saved: tuple[str, ...], **options: Any) -> None:
 @cli.command()
 @click.argument("saved", metavar="STATE")
 @selecting_options
+@selected_on_option
 @reading_options
 @output_options
 def report(saved: str, **options: Any) -> None:

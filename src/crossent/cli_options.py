@@ -158,6 +158,23 @@ selecting_options = _group(
     ),
 )
 
+held_out_options = _group(
+    click.option(
+        "--select-where",
+        metavar="COLUMN[!]=VALUE",
+        multiple=True,
+        help="Choose on the rows with this value, and report on those of --where, or on all others.",
+    )
+)
+
+selected_on_option = _group(
+    click.option(
+        "--selected-on",
+        metavar="STATE",
+        help="Choose by this saved evaluation of the same models on other rows.",
+    )
+)
+
 reading_options = _group(
     click.option(
         "--level",

@@ -64,6 +64,13 @@ class Setup:
         """Whether the label is a number."""
         return any(source.kind in VALUE_KINDS for source in self.sources)
 
+    @property
+    def conditions(self) -> str:
+        """Which rows these are: "split=val", "split=val and label!=255", or "all rows"."""
+        chosen = [f"{column}={value}" for column, value in self.where]
+        chosen += [f"{column}!={value}" for column, value in self.where_not]
+        return " and ".join(chosen) or "all rows"
+
     def same_question(self, other: Setup) -> bool:
         """Whether two evaluations differ in nothing but the rows they saw."""
         ignored: dict[str, Any] = {"sources": (), "dropped": (), "where": (), "where_not": (), "pairing": ""}
@@ -179,6 +186,13 @@ class Evaluation:
         Raises MergeError if the two asked different questions, or if they share rows as far as can be told
         from their files.
         """
+        self.check_comparable(other)
+        total = Evaluation.from_dict(self.to_dict())
+        total.state.merge(Evaluation.from_dict(other.to_dict()).state)
+        return replace(total, setup=_merged_setup(self.setup, other.setup))
+
+    def check_comparable(self, other: Evaluation) -> None:
+        """Raise MergeError if the two asked different questions, or share rows as far as can be told."""
         if self.names != other.names or not self.setup.same_question(other.setup) or self.spec != other.spec:
             raise MergeError(
                 "merge-different",
@@ -187,9 +201,6 @@ class Evaluation:
                 cure="evaluate all parts with the same models, columns and options",
             )
         self._check_disjoint(other)
-        total = Evaluation.from_dict(self.to_dict())
-        total.state.merge(Evaluation.from_dict(other.to_dict()).state)
-        return replace(total, setup=_merged_setup(self.setup, other.setup))
 
     def _check_disjoint(self, other: Evaluation) -> None:
         if _disjoint(self.setup, other.setup):

@@ -308,6 +308,9 @@ class Comparison:
     """None for fewer than two models with finite loss."""
     adjustment: str = "holm"
     """How p-values were adjusted: "holm", "max-t", "bonferroni", "bh", "by" or "none"."""
+    if_independent: tuple[Difference, ...] = ()
+    """Pairs that would be told apart if rows were independent, and are not by clusters: with the standard
+    errors and p-values of independent rows, which are wrong here."""
 
 
 @dataclass(frozen=True)
@@ -324,6 +327,42 @@ class Gate:
     """True when the candidate is worse; the command line then exits with 3."""
     sentence: str
     """The outcome in words."""
+
+
+@dataclass(frozen=True)
+class HeldOutLoss:
+    """One model on the rows that the choice was made on, and on those that are reported on."""
+
+    model: str
+    """Its name."""
+    on_selection: Estimate
+    """Headline loss on the rows of the choice; the lowest of several is too low, by luck."""
+    on_report: Estimate
+    """Headline loss on the other rows, which had no say in the choice."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A choice made on other rows than those that are reported on."""
+
+    where: str
+    """Which rows it was made on, in words: "split=val"."""
+    rows: int
+    """How many."""
+    clusters: int | None
+    """How many different values of the cluster column they have."""
+    chosen: str | None
+    """What the rule chose there: it is the chosen model of the results, too."""
+    losses: tuple[HeldOutLoss, ...]
+    """All models, the lowest loss on the rows of the choice first."""
+    change: float | None
+    """Loss of the chosen model on the rows that are reported on minus that on the rows of the choice."""
+    change_of_others: float | None
+    """The median of the same over the other models of finite loss: how much harder these rows are."""
+    hindsight: str | None
+    """What the rule would have chosen on the rows that are reported on."""
+    regret: Difference | None
+    """The chosen model against that one, on the rows that are reported on; None where they are the same."""
 
 
 @dataclass(frozen=True)
@@ -373,6 +412,9 @@ class Results:
     """(what, value): crossent version, Python, NumPy, platform, command, time."""
     findings: Findings | None = None
     """What the rows told when they were read once more; None where that was not asked for."""
+
+    held_out: HeldOut | None = None
+    """None where the choice was made on the rows that are reported on."""
 
     def model(self, name: str) -> ModelResult:
         """The result of the model of that name."""

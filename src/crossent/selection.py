@@ -10,14 +10,16 @@ from crossent import losses
 from crossent.describing import Describer, data_record
 from crossent.errors import UsageError
 from crossent.evaluation import Evaluation
+from crossent.held_out import held_out
 from crossent.notes import notes_on
 from crossent.results import Comparison, Gate, ModelResult, Results
 from crossent.statements import gate_sentence, statements
 from crossent.statistics.confidence_set import check_statistic, model_confidence_set
 from crossent.statistics.multiplicity import check_adjustment
-from crossent.statistics.paired import Difference, against, compare, pairwise
+from crossent.statistics.paired import Difference, InfiniteCounts, against, compare, pairwise
 from crossent.statistics.power import check_probability
 from crossent.statistics.summary import LossSummary
+from crossent.summaries import row_summary
 
 RULES = ("best", "one-se", "mcs")
 
@@ -84,9 +86,15 @@ class Reading:
         self.rule.check([name for name in names if name != self.baseline])
 
 
-def read_results(evaluation: Evaluation, reading: Reading | None = None) -> Results:
-    """Everything that can be said of an evaluation: of one model, or of several compared."""
+def read_results(
+    evaluation: Evaluation, reading: Reading | None = None, selected_on: Evaluation | None = None
+) -> Results:
+    """Everything that can be said of an evaluation: of one model, or of several compared.
+
+    With `selected_on`, an evaluation of the same models on other rows, the choice is made there.
+    """
     reading = reading or Reading()
+    first = None if selected_on is None else _selected(evaluation, selected_on, reading)
     names = evaluation.names
     reading.check(names)
     candidates = [name for name in names if name != reading.baseline]
@@ -101,11 +109,12 @@ def read_results(evaluation: Evaluation, reading: Reading | None = None) -> Resu
     summary = describer.headline()
     order = _ranking(evaluation, summary)
     models = tuple(describer.model(name, rank) for name, rank in order)
-    comparison = chosen = gate = None
+    comparison = chosen = hindsight = gate = None
     if len(names) > 1:
         ranked = [name for name, _ in order]
         comparison = _comparison(evaluation, describer, summary, ranked, reading)
-        chosen = _choose(reading.rule, models, comparison, candidates)
+        hindsight = _choose(reading.rule, models, comparison, candidates)
+        chosen = hindsight if first is None else first.chosen
         gate = _gate(evaluation, describer, summary, reading, chosen)
     loss = losses.get(setup.loss)
     results = Results(
@@ -125,8 +134,23 @@ def read_results(evaluation: Evaluation, reading: Reading | None = None) -> Resu
         notes=(),
         provenance=reading.provenance,
     )
+    if first is not None and selected_on is not None:
+        where = selected_on.setup.conditions
+        results = replace(results, held_out=held_out(first, results, where, hindsight))
     results = replace(results, notes=notes_on(results, evaluation))
     return replace(results, statements=statements(results))
+
+
+def _selected(evaluation: Evaluation, selected_on: Evaluation, reading: Reading) -> Results:
+    """The results on the rows that the choice is made on, none of which may be among those reported on."""
+    if len(evaluation.names) == 1:
+        raise UsageError(
+            "selection-of-one",
+            "there is one model, and nothing to choose",
+            cure="leave out which rows to choose on, or name several models",
+        )
+    evaluation.check_comparable(selected_on)
+    return read_results(selected_on, reading)
 
 
 def _unit(describer: Describer, unit: str) -> str:
@@ -169,6 +193,8 @@ def _comparison(
         return tuple(_scaled(d, describer.scale) for d in table)
 
     level, adjust = reading.level, reading.adjust
+    shared = evaluation.setup.cluster_column is not None and evaluation.setup.unit_column is None
+    rows = row_summary(evaluation.state.moments[0]) if shared else None
     first = against(summary, ranked[0], level=level, order=ranked, adjust=adjust, infinite=infinite)
     every = pairwise(summary, level=level, order=ranked, adjust=adjust, infinite=infinite)
     return Comparison(
@@ -180,7 +206,18 @@ def _comparison(
             summary, alpha=round(1.0 - level, 12), statistic=reading.mcs_statistic
         ),
         adjustment=adjust,
+        if_independent=() if rows is None else scaled(_misled(rows, every, reading, infinite)),
     )
+
+
+def _misled(
+    rows: LossSummary, every: Sequence[Difference], reading: Reading, infinite: InfiniteCounts
+) -> list[Difference]:
+    """The pairs that rows would tell apart if they were independent, and clusters do not."""
+    order = list(dict.fromkeys([every[0].reference, *(d.model for d in every)]))
+    naive = pairwise(rows, level=reading.level, order=order, adjust=reading.adjust, infinite=infinite)
+    told = ("worse", "better")
+    return [n for d, n in zip(every, naive, strict=True) if d.verdict not in told and n.verdict in told]
 
 
 def _scaled(difference: Difference, factor: float) -> Difference:

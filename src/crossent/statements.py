@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from crossent.results import ModelResult, Numbers, Results
+from crossent.results import HeldOut, ModelResult, Numbers, Results
 from crossent.statistics.estimates import Estimate
 from crossent.statistics.paired import Difference
 from crossent.wording import (
@@ -53,7 +53,11 @@ def gate_sentence(difference: Difference, failed: bool, level: float) -> str:
 
 
 def _p(difference: Difference) -> str:
-    text = p_value(difference.p)
+    return _p_text(difference.p)
+
+
+def _p_text(p: float | None) -> str:
+    text = p_value(p)
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
@@ -121,8 +125,11 @@ def _several_models(results: Results) -> Iterable[str]:
         yield f"No model has a finite {results.loss_title}: nothing can be ranked by it."
         yield _zeros(infinite, results)
         return
+    if results.held_out is not None:
+        yield from _held_out(results, results.held_out)
     yield _best(results, finite)
     yield _apart(results, finite)
+    yield _if_independent(results)
     if infinite:
         yield _zeros(infinite, results)
     yield _choice(results)
@@ -187,6 +194,46 @@ def _places(results: Results) -> int:
     errors = [se for se in errors if se < LARGE]
     finest = min(errors, default=results.models[0].loss.se or 1e-3)
     return min(8, max(0, 1 - math.floor(math.log10(finest))))
+
+
+def _if_independent(results: Results) -> str:
+    """The error that would be made without clusters."""
+    assert results.comparison is not None
+    misled = results.comparison.if_independent
+    if not misled:
+        return ""
+    d, column = misled[0], results.data.cluster_column
+    rest = f", and {things(len(misled) - 1, 'other pair')} too" if len(misled) > 1 else ""
+    return (
+        f"If rows were taken as independent, {d.reference} and {d.model} would be told apart "
+        f"({_p_text(d.p_adjusted)}){rest}: rows of one {column} are alike, so that would be wrong."
+    )
+
+
+def _held_out(results: Results, held_out: HeldOut) -> Iterable[str]:
+    """What was chosen on other rows, and what became of it."""
+    if held_out.chosen is None:
+        return
+    chosen = results.model(held_out.chosen)
+    (before,) = (row.on_selection for row in held_out.losses if row.model == chosen.name)
+    yield (
+        f"{chosen.name} was chosen on {things(held_out.rows, 'row')} ({held_out.where}); on "
+        f"{things(results.data.rows, 'row')} that had no say in it, its {results.loss_title} is "
+        f"{with_error(chosen.loss)}{_unit(results)}{_scatter(results)}."
+    )
+    if held_out.change is not None:
+        others = held_out.change_of_others
+        compared = "" if others is None else f"; the median change of the others is {signed(others)}"
+        change = f"a change of {signed(held_out.change)}{compared}"
+        yield f"On the rows that it was chosen on, it is {with_error(before)}: {change}."
+    if held_out.hindsight in (None, chosen.name):
+        yield "On the rows reported on, the choice would have been the same."
+    elif held_out.regret is not None:
+        yield (
+            f"On the rows reported on, the choice would have been {held_out.hindsight}: "
+            f"{held_out.regret.model} minus {held_out.regret.reference} is "
+            f"{with_error(held_out.regret.difference, sign=True)} ({held_out.regret.verdict})."
+        )
 
 
 def _zeros(infinite: Sequence[ModelResult], results: Results) -> str:

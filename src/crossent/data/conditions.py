@@ -55,3 +55,49 @@ def conditions(
     if isinstance(where, Mapping):
         return tuple(Condition(str(column), str(value)) for column, value in where.items())
     return tuple(parse_condition(c) if isinstance(c, str) else Condition(*c) for c in where)
+
+
+def exclude_each_other(one: Iterable[Condition], two: Iterable[Condition]) -> bool:
+    """Whether no row can meet both sets of conditions, as far as their texts tell.
+
+    >>> exclude_each_other(conditions("split=val"), conditions("split!=val"))
+    True
+    >>> exclude_each_other(conditions("split=val"), conditions("region=eu"))
+    False
+    """
+    return any(
+        a.column == b.column
+        and ((a.value == b.value) == (a.excludes != b.excludes))
+        and not (a.excludes and b.excludes)
+        for a in one
+        for b in two
+    )
+
+
+def in_two_parts(
+    select_where: Iterable[Condition], where: Iterable[Condition]
+) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
+    """(conditions of the rows to choose on, conditions of the rows to report on), which exclude each other.
+
+    A condition of `where` on another column holds for both. Where `where` says nothing of the column that the
+    rows to choose on are named by, all rows that have another value are reported on.
+
+    >>> [" ".join(map(str, part)) for part in in_two_parts(conditions("split=val"), conditions("label!=255"))]
+    ['label!=255 split=val', 'label!=255 split!=val']
+
+    Raises UsageError where rows could be chosen on and reported on, too.
+    """
+    select_where, where = tuple(select_where), tuple(where)
+    columns = {condition.column for condition in select_where}
+    common = tuple(condition for condition in where if condition.column not in columns)
+    chosen_on = common + select_where
+    if len(common) == len(where) and len(select_where) == 1:
+        (only,) = select_where
+        return chosen_on, (*where, Condition(only.column, only.value, "=" if only.excludes else "!="))
+    if not exclude_each_other(select_where, where):
+        raise UsageError(
+            "selection-overlaps",
+            f"rows with {' and '.join(map(str, select_where))} could be among those that are reported on",
+            cure="say with --where which rows to report on: --select-where split=val --where split=test",
+        )
+    return chosen_on, where

@@ -30,6 +30,9 @@ def differences(results: Results) -> Section | None:
         blocks.append(
             _table(results, "Every two models", comparison.pairwise, folded=len(results.models) > 5)
         )
+    if comparison.if_independent:
+        caption = f"If rows were independent, and rows of one {results.data.cluster_column} are not"
+        blocks.append(_table(results, caption, comparison.if_independent, folded=True))
     lead = (
         "Both models of a pair are scored on the same rows, so what is common to them cancels. "
         "Detectable is the smallest true difference that this test would find with power 0.8."
