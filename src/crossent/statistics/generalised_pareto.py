@@ -67,6 +67,8 @@ def fit_generalised_pareto(excess: Floats, counts: Floats | None = None) -> tupl
     if size < FEWEST or excess[0] == excess[-1]:
         return math.nan, math.nan
     quartile = excess[np.searchsorted(np.cumsum(share), math.floor(size / 4 + 0.5))]
+    if quartile < excess[-1] * np.finfo(np.float64).tiny:
+        return math.nan, math.nan  # all but a few lie at the threshold: there is no scale to fit by
     candidates = 30 + math.isqrt(int(size))
     step = np.arange(1, candidates + 1) - 0.5
     theta = 1 / excess[-1] + (1 - np.sqrt(candidates / step)) / (PRIOR * quartile)
