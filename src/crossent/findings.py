@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crossent.statistics.combination import Combination
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -19,3 +21,5 @@ class Findings:
     """Rows of the data: where these are more, the others were left out by chance, by a hash of the row id."""
     seed: int
     """Of that choice, and of every simulation."""
+    combination: Combination | None = None
+    """What mixing the models would gain; None where the loss is no log loss, or there is one model."""

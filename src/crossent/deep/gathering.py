@@ -24,11 +24,9 @@ from crossent.deep.table import Predictions, RowTable
 from crossent.engines.passes import Job
 from crossent.engines.scoring import score
 from crossent.errors import DataError
+from crossent.statistics.hashing import ALL, Hashes, mixed
 
-Hashes = NDArray[np.uint64]
 T = TypeVar("T", bound=np.generic)
-
-ALL = 1 << 64
 
 
 def gather(job: Job, total: int, limit: int, seed: int = 0) -> RowTable | None:
@@ -88,7 +86,7 @@ def _chosen(
     for piece in model.stream(job.options.where, job.batch_rows([model])):
         positions = np.arange(place, place + len(piece))
         place += len(piece)
-        keys = _hashed(_keys(model, piece, positions), seed)
+        keys = mixed(_keys(model, piece, positions), seed)
         if threshold < ALL:
             taken = keys < np.uint64(threshold)
             if not taken.any():
@@ -103,15 +101,6 @@ def _keys(model: Model, piece: Piece, positions: NDArray[np.int64]) -> Hashes:
         return positions.view(np.uint64)
     ids: pa.Array = normalised(piece.table.column(model.layout.id), model.id_type, piece, model.layout.id)
     return np.ascontiguousarray(keys_of(ids)["hi"])
-
-
-def _hashed(keys: Hashes, seed: int) -> Hashes:
-    """SplitMix64 (Steele, Lea & Flood 2014): one to one, and every bit depends on every bit."""
-    x = keys + np.uint64((seed * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) % ALL)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: Hashes = x ^ (x >> np.uint64(31))
-    return mixed
 
 
 def _side_by_side(job: Job, total: int, columns: Sequence[_Column]) -> RowTable | None:
