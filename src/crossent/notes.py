@@ -13,13 +13,22 @@ from crossent.wording import count, percent, plain, things, with_error
 
 FEW_CLUSTERS = 30
 FEW_ROWS = 100
+SEVERAL = 3
+LARGE_OPTIMISM = 0.25
+"""Of a standard error: with its middle off by as much, a 95 % interval covers 94.3 %, by twice as much
+92.1."""
 FEWEST_ROWS = 10
 """Among fewer rows one is easily more than all others."""
 
 
 def notes_on(results: Results, evaluation: Evaluation) -> tuple[Note, ...]:
     """All notes that apply, in a fixed order."""
-    notes = (_about_rows(results), _about_models(results, evaluation), _about_numbers(results, evaluation))
+    notes = (
+        _about_rows(results),
+        _about_the_choice(results),
+        _about_models(results, evaluation),
+        _about_numbers(results, evaluation),
+    )
     return tuple(note for found in notes for note in found)
 
 
@@ -55,6 +64,22 @@ def _about_rows(results: Results) -> Iterator[Note]:
         yield Note("order-of-classes", f"The classes are taken in this order: {' < '.join(data.classes)}.")
     if data.class_rows is not None and sum(rows > 0 for rows in data.class_rows) == 1:
         yield Note("one-class", "All labels are the same: the base rate has no loss, and skill is undefined.")
+
+
+def _about_the_choice(results: Results) -> Iterator[Note]:
+    """The loss of the lowest of several is too low by more than a quarter of its standard error."""
+    found = results.comparison.optimism if results.comparison else None
+    if found is None or found.candidates < SEVERAL or results.held_out is not None:
+        return
+    loss = results.model(found.model).loss
+    if loss.se is not None and found.expected > LARGE_OPTIMISM * loss.se:
+        yield Note(
+            "picked-as-lowest",
+            f"{found.model} was picked as the lowest of {found.candidates}: such a loss is too low by luck, "
+            f"here by {plain(found.expected)} on average (by {plain(found.if_equal)} if all were equally "
+            f"good), so that {plain(found.corrected)} is about what other rows will show. --select-where "
+            "chooses on some rows and reports on others.",
+        )
 
 
 def _not_strictly_proper(loss: losses.Loss) -> str:

@@ -13,7 +13,9 @@ from crossent.statistics.calibration_error import Reliability
 from crossent.statistics.confidence_set import ConfidenceSet
 from crossent.statistics.estimates import Estimate
 from crossent.statistics.generalised_pareto import TailIndex
+from crossent.statistics.optimism import Optimism
 from crossent.statistics.paired import Difference
+from crossent.statistics.superior_ability import SuperiorAbility
 
 
 @dataclass(frozen=True)
@@ -311,6 +313,10 @@ class Comparison:
     if_independent: tuple[Difference, ...] = ()
     """Pairs that would be told apart if rows were independent, and are not by clusters: with the standard
     errors and p-values of independent rows, which are wrong here."""
+    optimism: Optimism | None = None
+    """How much too low the lowest loss is for having been picked; None for fewer than two of finite loss."""
+    superior: SuperiorAbility | None = None
+    """Whether any candidate is better than the baseline; None without one, or with a single candidate."""
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,11 @@ from crossent.results import Comparison, Gate, ModelResult, Results
 from crossent.statements import gate_sentence, statements
 from crossent.statistics.confidence_set import check_statistic, model_confidence_set
 from crossent.statistics.multiplicity import check_adjustment
+from crossent.statistics.optimism import selection_optimism
 from crossent.statistics.paired import Difference, InfiniteCounts, against, compare, pairwise
 from crossent.statistics.power import check_probability
 from crossent.statistics.summary import LossSummary
+from crossent.statistics.superior_ability import superior_ability
 from crossent.summaries import row_summary
 
 RULES = ("best", "one-se", "mcs")
@@ -197,6 +199,11 @@ def _comparison(
     rows = row_summary(evaluation.state.moments[0]) if shared else None
     first = against(summary, ranked[0], level=level, order=ranked, adjust=adjust, infinite=infinite)
     every = pairwise(summary, level=level, order=ranked, adjust=adjust, infinite=infinite)
+    candidates = [name for name in ranked if name != reading.baseline]
+    optimism = selection_optimism(summary, candidates)
+    superior = None
+    if reading.baseline is not None and len(candidates) > 1:
+        superior = superior_ability(summary, reading.baseline, level=level)
     return Comparison(
         level=level,
         reference=ranked[0],
@@ -206,6 +213,8 @@ def _comparison(
             summary, alpha=round(1.0 - level, 12), statistic=reading.mcs_statistic
         ),
         adjustment=adjust,
+        optimism=None if optimism is None else optimism.scaled(describer.scale),
+        superior=superior,
         if_independent=() if rows is None else scaled(_misled(rows, every, reading, infinite)),
     )
 

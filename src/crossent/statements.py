@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from crossent.results import HeldOut, ModelResult, Numbers, Results
 from crossent.statistics.estimates import Estimate
 from crossent.statistics.paired import Difference
+from crossent.statistics.superior_ability import SuperiorAbility
 from crossent.wording import (
     adjustment,
     confidence,
@@ -50,6 +51,18 @@ def gate_sentence(difference: Difference, failed: bool, level: float) -> str:
         else f"; a difference of {plain(difference.detectable)} would have shown"
     )
     return f"{names}: not shown to be worse at {confidence(level)}, {amount}{detectable}."
+
+
+def superior_sentence(found: SuperiorAbility) -> str:
+    """Whether any candidate is better than the baseline, when the best was picked."""
+    picked = f"Taking into account that the best of {things(len(found.candidates), 'candidate')} was picked"
+    if not found.better:
+        return f"{picked}, none is shown to be better than {found.baseline} ({_p_text(found.p)})."
+    verb = "is" if len(found.better) == 1 else "are"
+    names = listed(found.better[:SHOWN])
+    if len(found.better) > SHOWN:
+        names = listed([*found.better[:SHOWN], f"{len(found.better) - SHOWN} more"])
+    return f"{picked}, {names} {verb} better than {found.baseline} ({_p_text(found.p)})."
 
 
 def _p(difference: Difference) -> str:
@@ -135,6 +148,8 @@ def _several_models(results: Results) -> Iterable[str]:
     yield _choice(results)
     if results.gate is not None:
         yield results.gate.sentence
+    if results.comparison is not None and results.comparison.superior is not None:
+        yield superior_sentence(results.comparison.superior)
 
 
 def _best(results: Results, finite: Sequence[ModelResult]) -> str:

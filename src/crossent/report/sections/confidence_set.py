@@ -8,7 +8,8 @@ from crossent.report import cells
 from crossent.report.blocks import Cell, Column, Section, Sentences, Table
 from crossent.report.registry import section
 from crossent.results import Results
-from crossent.wording import confidence, count, things
+from crossent.statistics.optimism import Optimism
+from crossent.wording import confidence, count, plain, things
 
 _STATISTICS = {"range": "range statistic T_R", "max": "maximum statistic T_max"}
 
@@ -29,6 +30,8 @@ def confidence_set(results: Results) -> Section | None:
     ]
     if left_out:
         remarks.append(f"Not in the procedure, as their loss is infinite: {', '.join(left_out)}.")
+    if results.comparison and results.comparison.optimism:
+        remarks.append(_picked(results.comparison.optimism))
     hint = "The model stays at every confidence above 1 − p."
     columns: list[tuple[Column, Callable[[tuple[str, float]], Cell]]] = [
         cells.model_column(results, lambda model: model[0]),
@@ -38,6 +41,14 @@ def confidence_set(results: Results) -> Section | None:
     table = Table.of("Order of elimination, the first to go first", found.p_values, columns)
     blocks = (Sentences((sentence,)), table, Sentences(tuple(remarks), "quiet"))
     return Section("Confidence set", "confidence-set", blocks)
+
+
+def _picked(found: Optimism) -> str:
+    return (
+        f"The lowest of {found.candidates} losses is too low for having been picked: by "
+        f"{plain(found.expected)} on average if the true losses are those observed, by "
+        f"{plain(found.if_equal)} if all models are equally good."
+    )
 
 
 def _stays(stays: bool) -> Cell:
