@@ -22,7 +22,18 @@ from crossent.data.layout import UNSEEN_MASS
 from crossent.engines.figures import CENTRAL, ERROR, below, coverage, pinball_at
 from crossent.evaluation import Evaluation
 from crossent.exact import to_fraction
-from crossent.results import DataRecord, Floor, Level, ModelResult, Numbers, Skill, Slice, Tails, WorstRow
+from crossent.results import (
+    DataRecord,
+    Floor,
+    Level,
+    ModelResult,
+    Numbers,
+    Renormalised,
+    Skill,
+    Slice,
+    Tails,
+    WorstRow,
+)
 from crossent.results import Quality as QualityResult
 from crossent.statistics import tails as tail_statistics
 from crossent.statistics.calibration_error import Reliability, reliability_from_cells
@@ -31,7 +42,8 @@ from crossent.statistics.generalised_pareto import tail_index_of_cells
 from crossent.statistics.skill import skill
 from crossent.statistics.slices import SliceSums, in_order, macro_mean, slice_estimate
 from crossent.statistics.summary import LossSummary
-from crossent.summaries import BYTES, UNITS, WEIGHT_OF_ROWS, cluster_summary, floor_losses, row_summary
+from crossent.summaries import BYTES, UNITS, WEIGHT_OF_ROWS, cluster_summary, row_summary
+from crossent.treatments import at_floors, divided
 
 LN2 = math.log(2.0)
 SHOWN_WORST = 20
@@ -90,6 +102,7 @@ class Describer:
             bits_per_byte=self._bits_per_byte(name),
             companions=self._companions(name),
             floors=self._floors(name),
+            renormalised=self._renormalised(name),
             skill=self._skill(slices),
             calibration=self._calibration(name),
             tails=self._tails(name, worst),
@@ -145,13 +158,14 @@ class Describer:
         return self._single(row_summary(moments), companion)
 
     def _floors(self, name: str) -> tuple[Floor, ...]:
-        setup = self.evaluation.setup
-        if setup.floor is not None or "floors" not in self.evaluation.state.models[name]:
-            return ()
         return tuple(
             Floor(FLOORS[floor], floor, f.rows, f.loss, f.loss_clustered)
-            for floor, f in floor_losses(self.evaluation, name).items()
+            for floor, f in at_floors(self.evaluation, name).items()
         )
+
+    def _renormalised(self, name: str) -> Renormalised | None:
+        found = divided(self.evaluation, name)
+        return None if found is None else Renormalised(found.rows, found.loss, found.loss_clustered)
 
     def _slices(self, name: str) -> Slices | None:
         return cast(Slices | None, self.evaluation.state.models[name].get("slices"))

@@ -115,6 +115,7 @@ class Evaluation:
                 name: {
                     key: {"version": a.version, "state": with_all_cells(a.state())}
                     for key, a in accumulators.items()
+                    if not a.silent
                 }
                 for name, accumulators in self.state.models.items()
             },
@@ -171,10 +172,11 @@ class Evaluation:
         models = {}
         for name, saved in data["models"].items():
             models[name] = new_states(replace(spec, figures=own.get(name, ())))
-            if not saved.keys() >= models[name].keys():
-                raise ValueError("sums are missing")
             for key, accumulator in models[name].items():
-                accumulator.load(saved[key]["state"])
+                if key in saved:
+                    accumulator.load(saved[key]["state"])
+                elif not accumulator.silent:
+                    raise ValueError("sums are missing")
         state = State(models, [Moments.load(m) for m in data["moments"]])
         if {n for m in state.moments for n in m.names} != models.keys() or not models:
             raise ValueError("sums are missing")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from crossent import losses
+from crossent import losses, sensitivity
 from crossent.evaluation import Evaluation
 from crossent.results import ModelResult, Note, Numbers, Results, WorstRow
 from crossent.statistics.generalised_pareto import TailIndex
@@ -56,6 +56,18 @@ def _about_rows(results: Results) -> Iterator[Note]:
         yield Note(
             "few-rows",
             f"Only {things(data.rows, 'row')}: intervals and p-values rest on a normal approximation.",
+        )
+    if sensitivity.about_floors(results):
+        yield Note(
+            "floor-decides",
+            "Which model is the best depends on the floor. A floor is part of the question: settle it before "
+            "looking at the results.",
+        )
+    if sensitivity.about_division(results):
+        yield Note(
+            "sums-decide",
+            "What can be decided depends on whether rows are divided by their sum (--renormalise). As they "
+            "are, what is missing from the sum counts as a mistake; divided, it is forgiven.",
         )
     loss = losses.get(results.loss)
     if not (results.about_numbers or loss.strictly_proper):

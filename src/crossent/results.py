@@ -16,6 +16,7 @@ from crossent.statistics.generalised_pareto import TailIndex
 from crossent.statistics.optimism import Optimism
 from crossent.statistics.paired import Difference
 from crossent.statistics.superior_ability import SuperiorAbility
+from crossent.statistics.treatment import Treatment
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,18 @@ class Floor:
     """Rows whose loss the clipping changes."""
     loss: Estimate
     """Mean loss at this floor, rows taken as independent."""
+    loss_clustered: Estimate | None
+    """The same with the standard error between clusters; None without a cluster column."""
+
+
+@dataclass(frozen=True)
+class Renormalised:
+    """The loss with rows divided by their sum, where some sums are off by more than 1e-6."""
+
+    rows: int
+    """Rows of positive weight whose loss that changes."""
+    loss: Estimate
+    """Mean loss, rows taken as independent."""
     loss_clustered: Estimate | None
     """The same with the standard error between clusters; None without a cluster column."""
 
@@ -292,6 +305,8 @@ class ModelResult:
     """Zeros, ties and sums of the predictions."""
     numbers: Numbers | None = None
     """None where the label is not a number."""
+    renormalised: Renormalised | None = None
+    """None where all rows sum to one, or were divided already, or the predictions have no sums."""
 
 
 @dataclass(frozen=True)
@@ -317,6 +332,8 @@ class Comparison:
     """How much too low the lowest loss is for having been picked; None for fewer than two of finite loss."""
     superior: SuperiorAbility | None = None
     """Whether any candidate is better than the baseline; None without one, or with a single candidate."""
+    treatments: tuple[Treatment, ...] = ()
+    """As asked, then at floors and with rows divided by their sum; empty where that changes nothing."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from crossent.statistics.power import check_probability
 from crossent.statistics.summary import LossSummary
 from crossent.statistics.superior_ability import superior_ability
 from crossent.summaries import row_summary
+from crossent.treatments import treatments
 
 RULES = ("best", "one-se", "mcs")
 
@@ -216,6 +217,7 @@ def _comparison(
         optimism=None if optimism is None else optimism.scaled(describer.scale),
         superior=superior,
         if_independent=() if rows is None else scaled(_misled(rows, every, reading, infinite)),
+        treatments=treatments(evaluation, describer.by, describer.scale, level, adjust),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from crossent import sensitivity
 from crossent.results import HeldOut, ModelResult, Numbers, Results
 from crossent.statistics.estimates import Estimate
 from crossent.statistics.paired import Difference
@@ -13,6 +14,7 @@ from crossent.wording import (
     adjustment,
     confidence,
     count,
+    listed,
     p_value,
     percent,
     plain,
@@ -74,16 +76,6 @@ def _p_text(p: float | None) -> str:
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
-def listed(names: Iterable[str]) -> str:
-    """Names as a sentence lists them.
-
-    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
-    ('a', 'a and b', 'a, b and c')
-    """
-    words = list(names)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
 def _unit(results: Results) -> str:
     """The unit after an amount; a loss in the label's own unit needs none."""
     return "" if results.unit == "1" or "label's unit" in results.unit else f" {results.unit}"
@@ -137,6 +129,7 @@ def _several_models(results: Results) -> Iterable[str]:
     if not finite:
         yield f"No model has a finite {results.loss_title}: nothing can be ranked by it."
         yield _zeros(infinite, results)
+        yield from sensitivity.sentences(results)
         return
     if results.held_out is not None:
         yield from _held_out(results, results.held_out)
@@ -145,6 +138,7 @@ def _several_models(results: Results) -> Iterable[str]:
     yield _if_independent(results)
     if infinite:
         yield _zeros(infinite, results)
+    yield from sensitivity.sentences(results)
     yield _choice(results)
     if results.gate is not None:
         yield results.gate.sentence

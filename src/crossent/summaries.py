@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 
 from crossent.accumulators.clusters import LOSS, Clusters, infinite_rows
-from crossent.accumulators.floors import Floors
+from crossent.accumulators.floors import Change
 from crossent.accumulators.moments import EXPOSURE, ONE, WEIGHT, Moments
 from crossent.accumulators.tables import KeyedSums
 from crossent.errors import DataError
 from crossent.evaluation import Evaluation
 from crossent.exact import PRODUCT_UNIT, Floats, exact_gram, exact_sum, to_float
-from crossent.statistics.estimates import Estimate, estimate
+from crossent.statistics.estimates import Estimate, estimate, mean_estimates
 from crossent.statistics.summary import LossSummary
 
 WEIGHT_OF_ROWS, BYTES, UNITS = "weight", "bytes", "units"
@@ -150,43 +150,62 @@ def _some(keys: set[str]) -> str:
 
 
 @dataclass(frozen=True)
-class FloorLoss:
-    """The mean loss at one floor."""
+class Treated:
+    """The mean loss with some probabilities treated in another way: clipped, divided by their sum."""
 
     rows: int
+    """Rows whose loss that changes."""
     loss: Estimate
     loss_clustered: Estimate | None
 
 
-def floor_losses(evaluation: Evaluation, name: str) -> dict[str, FloorLoss]:
-    """The mean log loss of a model at each of the usual floors, by the name of the floor."""
-    floors = cast(Floors, evaluation.accumulated(name, "floors"))
+def treated(
+    evaluation: Evaluation, name: str, changes: Sequence[Change], *, infinite: bool = False
+) -> Treated:
+    """The mean log loss of a model over all rows, and what replaced some of them."""
     moments = evaluation.moments[name]
     first, index = _Integers(moments, WEIGHT), moments.columns.index(name)
     weight = moments.columns.index(WEIGHT) if WEIGHT in moments.columns else 0
-    found = {}
-    for floor, change in floors.changes.items():
-        # Σwℓ is kept in units of 2**-1074, products in units of 2**-2148
-        loss_sum = moments.gram[0, index] + (change.sums["l"] << (PRODUCT_UNIT // 2))
-        wl = moments.gram[min(weight, index), max(weight, index)] + change.sums["wl"]
-        ll = moments.gram[index, index] + change.sums["ll"]
-        e, ww = first.total_exposure, moments.gram[weight, weight]
-        variance = (e * e * ll - 2 * e * loss_sum * wl + loss_sum * loss_sum * ww) / ((e * e) << PRODUCT_UNIT)
-        n = moments.rows
-        scale = n / (n - 1) / to_float(e, PRODUCT_UNIT) ** 2 if n > 1 else np.nan
-        loss = estimate(loss_sum / e, variance * scale, n)
-        found[floor] = FloorLoss(change.rows, loss, _clustered_floor(evaluation, name, change.clusters))
-    return found
+
+    def changed(key: str) -> int:
+        return sum(change.sums[key] for change in changes)
+
+    # Σwℓ is kept in units of 2**-1074, products in units of 2**-2148
+    loss_sum = moments.gram[0, index] + (changed("l") << (PRODUCT_UNIT // 2))
+    wl = moments.gram[min(weight, index), max(weight, index)] + changed("wl")
+    ll = moments.gram[index, index] + changed("ll")
+    e, ww = first.total_exposure, moments.gram[weight, weight]
+    variance = (e * e * ll - 2 * e * loss_sum * wl + loss_sum * loss_sum * ww) / ((e * e) << PRODUCT_UNIT)
+    n = moments.rows
+    scale = n / (n - 1) / to_float(e, PRODUCT_UNIT) ** 2 if n > 1 else np.nan
+    loss = estimate(np.inf if infinite else loss_sum / e, variance * scale, n)
+    clustered = None
+    if evaluation.setup.cluster_column is not None:
+        summary = treated_clusters(evaluation, {name: changes}, WEIGHT_OF_ROWS, {name: infinite})
+        clustered = mean_estimates(summary)[0]
+    return Treated(changes[0].rows if changes else 0, loss, clustered)
 
 
-def _clustered_floor(evaluation: Evaluation, name: str, change: KeyedSums | None) -> Estimate | None:
-    if change is None:
-        return None
-    clusters = cast(Clusters, evaluation.accumulated(name, "clusters"))
-    table, counted = clusters.sums, clusters.units()
+def treated_clusters(
+    evaluation: Evaluation, changes: Mapping[str, Sequence[Change]], by: str, infinite: Mapping[str, bool]
+) -> LossSummary:
+    """The means of the models that `changes` names, clusters being independent, with the changes made."""
+    names = list(changes)
+    clusters = [cast(Clusters, evaluation.accumulated(name, "clusters")) for name in names]
+    counted = clusters[0].units()
+    sums = [
+        (table.sums.floats(LOSS) + sum(_shift(table.sums, c.clusters) for c in changes[name]))[counted]
+        for name, table in zip(names, clusters, strict=True)
+    ]
+    exposure = _exposure(clusters[0].sums, by)[counted]
+    unit = evaluation.setup.cluster_column or "cluster"
+    return _summary(names, sums, exposure, np.array([infinite[name] for name in names]), unit)
+
+
+def _shift(table: KeyedSums, change: KeyedSums | None) -> Floats:
+    """What is to be added to each cluster, keys sorted."""
+    assert change is not None
+    if not change.keys:
+        return np.zeros(len(table.keys))
     changed = dict(zip(change.sorted_keys(), change.floats("loss").tolist(), strict=True))
-    shift = np.array([changed.get(key, 0.0) for key in table.sorted_keys()])
-    sums = (table.floats(LOSS) + shift)[counted]
-    exposure = _exposure(table, WEIGHT_OF_ROWS)[counted]
-    summary = _summary([name], [sums], exposure, np.array([False]), "cluster")
-    return estimate(float(summary.mean[0]), float(summary.covariance()[0, 0]), summary.units)
+    return np.array([changed.get(key, 0.0) for key in table.sorted_keys()])

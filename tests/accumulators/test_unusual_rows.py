@@ -78,7 +78,7 @@ def test_a_row_of_losses_as_they_are_is_not_copied():
 @pytest.mark.parametrize(
     ("spec", "names"),
     [
-        (PLAIN, "floors histogram quality reliability slices worst"),
+        (PLAIN, "floors histogram quality reliability renormalised slices worst"),
         (Spec("brier", ("log_loss",)), "companions histogram quality reliability slices worst"),
         (Spec("log_loss", classes=False), "floors histogram quality worst"),
         (Spec("log_loss", classes=False, groups=("g",)), "floors histogram quality slices worst"),

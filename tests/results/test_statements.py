@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from crossent.results import Gate, Results
-from crossent.statements import gate_sentence, listed, statements
+from crossent.statements import gate_sentence, statements
+from crossent.wording import listed
 
 from .records import INF, NAN, difference, model, results
 

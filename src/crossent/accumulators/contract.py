@@ -92,6 +92,8 @@ class Rows:
     bytes: Floats | None = None
     events: tuple[Event, ...] = ()
     predicted: KeyColumn | None = None
+    renormalised: Floats | None = None
+    """(N,) the loss if rows whose sum is off by more than 1e-6 were divided by it; None: there is none."""
     counts: Mapping[str, int] = field(default_factory=dict)
     extremes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -157,6 +159,11 @@ class Accumulator(ABC):
     def wanted(cls, spec: Spec) -> bool:
         """Whether an evaluation of this kind needs it."""
         return True
+
+    @property
+    def silent(self) -> bool:
+        """Whether it has nothing to say: it is not saved then, as files older than it do not have it."""
+        return False
 
     @abstractmethod
     def update(self, rows: Rows) -> None:

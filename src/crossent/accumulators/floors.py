@@ -34,20 +34,20 @@ def loss_range(floor: float) -> tuple[float, float]:
     return -float(np.log(1.0 - floor)), -float(np.log(floor))
 
 
-class _Change:
-    """Exact changes of Σwℓ, Σw²ℓ and Σw²ℓ² at one floor, and of Σwℓ by cluster."""
+class Change:
+    """Exact changes of Σwℓ, Σw²ℓ and Σw²ℓ² where some losses are replaced, and of Σwℓ by cluster."""
 
     def __init__(self, clustered: bool) -> None:
         self.rows = 0
         self.sums = dict.fromkeys(SUMS, 0)
         self.clusters = KeyedSums(["loss"]) if clustered else None
 
-    def update(self, rows: Rows, changed: Bools, floor: float) -> None:
+    def replace(self, rows: Rows, changed: Bools, old: Floats, new: Floats) -> None:
+        """Put `new` for `old` in the changed rows; an infinite loss counts as 0, as in all sums."""
         weight = rows.weights()[changed]
-        old = np.where(np.isfinite(rows.loss[changed]), rows.loss[changed], 0.0) * weight
-        new = clip_loss(rows.loss[changed], floor) * weight
         self.rows += int(np.count_nonzero(weight))
-        for sign, loss in ((1, new), (-1, old)):
+        for sign, values in ((1, new), (-1, old)):
+            loss = np.where(np.isfinite(values), values, 0.0) * weight
             self.sums["l"] += sign * exact_sum(loss)
             wl, ll = exact_gram([weight, loss], [(0, 1), (1, 1)])
             self.sums["wl"] += sign * wl
@@ -55,6 +55,29 @@ class _Change:
             if self.clusters is not None and rows.cluster is not None:
                 cells = self.clusters.cells(rows.cluster, changed)
                 self.clusters.add("loss", cells, loss, sign)
+
+    def merge(self, other: Change) -> None:
+        """Add the changes of other rows."""
+        self.rows += other.rows
+        for key in SUMS:
+            self.sums[key] += other.sums[key]
+        if self.clusters is not None and other.clusters is not None:
+            self.clusters.merge(other.clusters)
+
+    def state(self) -> dict[str, Any]:
+        """Plain data, the same for equal sums."""
+        return {
+            "rows": self.rows,
+            "sums": {k: pack_integer(v) for k, v in self.sums.items()},
+            "clusters": self.clusters.state() if self.clusters is not None else None,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over what `state` gave."""
+        self.rows = state["rows"]
+        self.sums = {k: unpack_integer(v) for k, v in state["sums"].items()}
+        if self.clusters is not None:
+            self.clusters.load(state["clusters"])
 
 
 @accumulator
@@ -65,7 +88,7 @@ class Floors(Accumulator):
 
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
-        self.changes = {name: _Change(spec.clustered) for name in FLOORS}
+        self.changes = {name: Change(spec.clustered) for name in FLOORS}
 
     @classmethod
     def wanted(cls, spec: Spec) -> bool:
@@ -80,31 +103,16 @@ class Floors(Accumulator):
             low, high = loss_range(floor)
             changed = (rows.loss < low) | (rows.loss > high)
             if changed.any():
-                self.changes[name].update(rows, changed, floor)
+                old = rows.loss[changed]
+                self.changes[name].replace(rows, changed, old, clip_loss(old, floor))
 
     def merge(self, other: Self) -> None:
         for name, change in self.changes.items():
-            theirs = other.changes[name]
-            change.rows += theirs.rows
-            for key in SUMS:
-                change.sums[key] += theirs.sums[key]
-            if change.clusters is not None and theirs.clusters is not None:
-                change.clusters.merge(theirs.clusters)
+            change.merge(other.changes[name])
 
     def state(self) -> dict[str, Any]:
-        return {
-            name: {
-                "rows": c.rows,
-                "sums": {k: pack_integer(v) for k, v in c.sums.items()},
-                "clusters": c.clusters.state() if c.clusters is not None else None,
-            }
-            for name, c in self.changes.items()
-        }
+        return {name: change.state() for name, change in self.changes.items()}
 
     def load(self, state: dict[str, Any]) -> None:
         for name, saved in state.items():
-            change = self.changes[name]
-            change.rows = saved["rows"]
-            change.sums = {k: unpack_integer(v) for k, v in saved["sums"].items()}
-            if change.clusters is not None:
-                change.clusters.load(saved["clusters"])
+            self.changes[name].load(saved)

@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 Reals = NDArray[Any]
 
 TOP_LABEL = "top label"
+OFF = 1e-6
+"""From here on a sum of probabilities counts as another one than 1."""
 IN_ONE_VISIT = {"log_loss", "brier", "zero_one"}
 """Losses that `kernels.score` computes."""
 
@@ -158,7 +160,25 @@ def _score_classes(rows: Rows, batch: Batch, labels: Ints, scoring: Scoring) -> 
         extremes=scored.extremes,
     )
     counts = {**scored.counts, "unknown_labels": unknowns}
-    return _with_loss(columns, _headline(batch, scored, scoring), scoring, counts)
+    loss = _headline(batch, scored, scoring)
+    if _divided_too(scored, scoring):
+        columns = replace(columns, renormalised=_if_divided(loss, scored, scoring))
+    return _with_loss(columns, loss, scoring, counts)
+
+
+def _divided_too(scored: _Scored, scoring: Scoring) -> bool:
+    """Whether the loss of rows divided by their sum is another one that may be of interest."""
+    of_probability = scoring.loss.name == "log_loss" and scored.kind != "logits"
+    return of_probability and not scoring.renormalise and scored.counts["rows_off_1e6"] > 0
+
+
+def _if_divided(loss: Floats, scored: _Scored, scoring: Scoring) -> Floats:
+    """The loss with every row that is off by more than 1e-6 divided by its sum."""
+    total, _, _ = kernels.row_sum_and_extremes(_probabilities(scored.prediction, scored.kind))
+    off = (np.abs(total - 1.0) > OFF) & (total > 0.0)
+    divided = loss.copy()
+    divided[off] += np.log(total[off])
+    return divided if scoring.floor is None else clip_loss(divided, scoring.floor)
 
 
 def _value(loss: Loss, scored: _Scored) -> Floats:

@@ -228,6 +228,7 @@ class Sample:
         self.codes["cluster"][self.loss == 0.5] = 6
         self.confidence = rng.choice([0.0, 1.0, 0.2, 1 / 3, 0.5, *rng.random(20)], ROWS)
         self.total = 1.0 + rng.normal(0, 1e-6, ROWS)
+        self.divided = self.loss + rng.choice([0.0, 0.3, -0.2], ROWS)
 
     def rows(self, index: Ints) -> Rows:
         """The rows of that index, in its order, read-only."""
@@ -246,7 +247,11 @@ class Sample:
             bytes=locked(self.bytes[index]) if spec.bytes else None,
             events=(Event("top label", locked(self.confidence[index]), happened),) if spec.classes else (),
             predicted=self._keys("top", index) if spec.classes else None,
-            counts={"label_zero": int(np.isposinf(self.loss[index]).sum())},
+            renormalised=locked(self.divided[index]) if spec.classes else None,
+            counts={
+                "label_zero": int(np.isposinf(self.loss[index]).sum()),
+                "rows_off_1e6": int((self.divided[index] != self.loss[index]).sum()),
+            },
             extremes={"row_sum": (float(total.min()), float(total.max()))},
         )
 

@@ -42,6 +42,11 @@ def _floors(results: Results) -> Table:
         ),
     ]
     columns += map(_floor, dict.fromkeys(f.name for m in results.models for f in m.floors))
+    if any(m.renormalised for m in results.models):
+        hint = (
+            "Loss ± SE with rows that are off by more than 10⁻⁶ divided by their sum; in brackets these rows."
+        )
+        columns.append((Column("sums made 1", "right", hint=hint), _divided))
     return Table.of(f"{results.loss_title} at several floors", results.models, columns)
 
 
@@ -57,6 +62,14 @@ def _clipped(floor: Floor) -> Cell:
     shown = cells.estimate_cell(floor.loss_clustered or floor.loss)
     rows = f" ({things(floor.rows, 'row')})" if floor.rows else ""
     return Cell(f"{shown.text}{rows}", shown.exact, tone="plain" if floor.rows else "quiet")
+
+
+def _divided(m: ModelResult) -> Cell:
+    found = m.renormalised
+    if found is None:
+        return cells.missing()
+    shown = cells.loss_cell(found.loss_clustered or found.loss, m.n_infinite)
+    return Cell(f"{shown.text} ({things(found.rows, 'row')})", shown.exact, shown.tone)
 
 
 def _quality(results: Results) -> Table:

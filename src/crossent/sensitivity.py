@@ -1,0 +1,63 @@
+"""What the verdict owes to how probabilities are treated, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from crossent.results import Results
+from crossent.statistics.treatment import Treatment, divisions_that_decide, floors_that_decide
+from crossent.wording import either, listed
+
+DIVIDED = "with rows divided by their sum"
+
+
+def treatments_of(results: Results) -> tuple[Treatment, ...]:
+    """The ranking under each treatment; empty for one model, or where treatments change nothing."""
+    return results.comparison.treatments if results.comparison else ()
+
+
+def about_floors(results: Results) -> str:
+    """Which floors would make another model the best; empty where none does."""
+    found: dict[str, list[str]] = {}
+    for t in floors_that_decide(treatments_of(results)):
+        found.setdefault(str(t.best), []).append(str(t.floor))
+    if not found:
+        return ""
+    others = listed(f"{best} at a floor of {either(floors)}" for best, floors in found.items())
+    best = treatments_of(results)[0].best
+    if best is None:
+        return f"No model has a finite loss as given; the best would be {others}."
+    return f"The floor decides: as given {best} is the best, but it would be {others}."
+
+
+def about_division(results: Results) -> str:
+    """What dividing rows by their sum would decide otherwise; empty where it decides nothing."""
+    pairs = divisions_that_decide(treatments_of(results))
+    if not pairs:
+        return ""
+    given, divided = pairs[0]
+    same = [a.floor for a, b in pairs if (a.choice, b.choice) == (given.choice, divided.choice)]
+    where = "" if None in same else f"at a floor of {either(map(str, same))} "
+    if given.best != divided.best:
+        return f"As given {where}{given.best} is the best; {DIVIDED} it would be {divided.best}."
+    return f"{where.capitalize()}{_of_ties(given, divided)}."
+
+
+def _of_ties(given: Treatment, divided: Treatment) -> str:
+    parts = []
+    for one, other, words in (
+        (given, divided, ("as given", DIVIDED)),
+        (divided, given, (DIVIDED, "as given")),
+    ):
+        only = [name for name in one.tied if name not in other.tied]
+        if only:
+            parts.append(
+                f"{listed(only)} cannot be told apart from {one.best} {words[0]}, but can {words[1]}"
+            )
+    return "; ".join(parts)
+
+
+def sentences(results: Results) -> tuple[str, ...]:
+    """All of them, in the order in which they are read."""
+    found: Iterable[str] = (about_floors(results), about_division(results))
+    return tuple(sentence for sentence in found if sentence)
