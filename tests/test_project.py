@@ -139,7 +139,7 @@ LAYERS: dict[str, set[str]] = {
     "results": {"statistics", "findings"},
     "preparing": {"data", "engines", "distributed"},
     "runs": {"preparing", "evaluation", "results"},
-    "deep": {"engines", "data", "evaluation", "results", "findings", "statistics", "kernels"},
+    "deep": {"engines", "data", "evaluation", "results", "findings", "statistics", "kernels", "calibration"},
     "summaries": {"evaluation", "accumulators", "statistics"},
     "treatments": {"summaries", "evaluation", "accumulators", "statistics"},
     "describing": {"treatments", "summaries", "evaluation", "statistics", "results"},

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crossent.statistics.calibration_measures import EventCalibration
 from crossent.statistics.combination import Combination
+from crossent.statistics.decomposition import Decomposition
 
 
 @dataclass(frozen=True)
@@ -23,3 +25,7 @@ class Findings:
     """Of that choice, and of every simulation."""
     combination: Combination | None = None
     """What mixing the models would gain; None where the loss is no log loss, or there is one model."""
+    decomposition: tuple[Decomposition, ...] = ()
+    """Of every model whose predictions can be recalibrated, in rank order."""
+    calibration: tuple[EventCalibration, ...] = ()
+    """Measures of calibration of every model and event, in rank order."""

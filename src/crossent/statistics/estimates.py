@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
-from crossent.statistics.summary import LossSummary
+from crossent.statistics.summary import Floats, LossSummary
+
+Ints = NDArray[np.int64]
 
 
 def t_quantile(probability: float, df: float) -> float:
@@ -56,3 +60,18 @@ def mean_estimates(summary: LossSummary) -> tuple[Estimate, ...]:
     return tuple(
         estimate(float(m), float(v), summary.units) for m, v in zip(summary.mean, variance, strict=True)
     )
+
+
+def mean_of_rows(values: Floats, weight: Floats, units: Ints | None = None) -> Estimate:
+    """The weighted mean of values (N,) with its standard error; rows of one unit (N,) are not independent."""
+    total, mean = float(weight.sum()), float((weight * values).sum() / weight.sum())
+    if not math.isfinite(mean):
+        return Estimate(mean, None, values.size)
+    residual = weight * (values - mean)
+    if units is not None:
+        there = np.bincount(units, weight) > 0.0
+        residual = np.bincount(units, residual).astype(np.float64)[there]
+    else:
+        residual = residual[weight > 0.0]
+    n = residual.size
+    return estimate(mean, float(residual @ residual) * n / (n - 1) / total**2 if n > 1 else math.nan, n)
