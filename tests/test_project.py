@@ -144,7 +144,7 @@ LAYERS: dict[str, set[str]] = {
     "treatments": {"summaries", "evaluation", "accumulators", "statistics"},
     "describing": {"treatments", "summaries", "evaluation", "statistics", "results"},
     "wording": {"statistics"},
-    "sensitivity": {"results", "wording"},
+    "sensitivity": {"results", "statistics", "wording"},
     "notes": {"evaluation", "results", "wording", "sensitivity"},
     "mixture_sentences": {"statistics", "wording"},
     "statements": {"results", "wording", "sensitivity"},

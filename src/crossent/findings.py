@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from crossent.statistics.calibration_measures import EventCalibration
 from crossent.statistics.combination import Combination
 from crossent.statistics.decomposition import Decomposition
+from crossent.statistics.influence import Influence
 
 
 @dataclass(frozen=True)
@@ -29,3 +30,5 @@ class Findings:
     """Of every model whose predictions can be recalibrated, in rank order."""
     calibration: tuple[EventCalibration, ...] = ()
     """Measures of calibration of every model and event, in rank order."""
+    influence: tuple[Influence, ...] = ()
+    """What the difference between the best model and those near it hangs on; empty for one model."""

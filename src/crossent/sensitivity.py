@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from crossent.results import Results
+from crossent.statistics.influence import Influence
 from crossent.statistics.treatment import Treatment, divisions_that_decide, floors_that_decide
-from crossent.wording import either, listed
+from crossent.wording import count, either, listed, percent, things
 
+NAMED = 5
+"""Rows that a sentence names one by one."""
 DIVIDED = "with rows divided by their sum"
 
 
@@ -61,3 +64,31 @@ def sentences(results: Results) -> tuple[str, ...]:
     """All of them, in the order in which they are read."""
     found: Iterable[str] = (about_floors(results), about_division(results))
     return tuple(sentence for sentence in found if sentence)
+
+
+def hangs_on(found: Influence) -> str:
+    """Without which rows or clusters the other model would be the better one."""
+    n = found.rows_to_reverse
+    if n is None:
+        return f"No choice of rows to leave out makes {found.model} better than {found.reference}."
+    result = f"{found.model} would have a lower loss than {found.reference}"
+    if n == 1:
+        sentence = f"One row decides: without {_row(found, 1)} {result}"
+    elif n <= NAMED:
+        sentence = f"{count(n)} rows decide: without {_row(found, n)} {result}"
+    else:
+        share = percent(n / found.rows, 1 if n >= found.rows / 1000 else 3)
+        sentence = f"Without {count(n)} of {things(found.rows, 'row')} ({share}) {result}"
+    if found.clusters and found.clusters_to_reverse is not None:
+        few = found.clusters_to_reverse
+        names = [c.cluster for c in found.top_clusters[:few]]
+        named = f" ({listed(names)})" if few <= NAMED else ""
+        sentence += f"; so it would without {things(few, 'cluster')} of {count(found.clusters)}{named}"
+    return f"{sentence}."
+
+
+def _row(found: Influence, n: int) -> str:
+    names = [row.row for row in found.top_rows[:n]]
+    if any(name.startswith("row ") for name in names):
+        return listed(names)
+    return f"{'row' if n == 1 else 'rows'} {listed(names)}"

@@ -7,21 +7,27 @@ from dataclasses import replace
 
 from crossent import sensitivity
 from crossent.report import cells
-from crossent.report.blocks import Block, Cell, Column, Section, Sentences, Table
+from crossent.report.blocks import Block, Cell, Column, Section, Sentences, Table, Tone
 from crossent.report.registry import section
 from crossent.results import ModelResult, Results
 from crossent.statistics.generalised_pareto import NO_VARIANCE, TailIndex
+from crossent.statistics.influence import Influence, InfluentialCluster, InfluentialRow
 from crossent.statistics.treatment import Treatment
-from crossent.wording import plain
+from crossent.wording import count, percent, plain, signed
 
+TO_TURN = "The fewest without which the other model would have the lower loss."
+TO_UNDECIDE = "Left out from the most influential on, as many as leave no significant difference."
+TOP = "Their part of the sum of all differences; above 100 % where other rows take some of it back."
+FEW, FEW_OF = 3, 0.001
+"""A lead that hangs on so few rows, or on so small a share of them, is marked."""
 SHOWN = 4
 """Models named of a ranking."""
 
 
 @section(order=85)
 def firmness(results: Results) -> Section | None:
-    """The choice under other treatments of the probabilities, and the tail index of the losses."""
-    blocks: list[Block] = [*_treatments(results), *_tails(results)]
+    """Other treatments of the probabilities, the rows that carry the difference, the tail of the losses."""
+    blocks: list[Block] = [*_treatments(results), *_influence(results), *_tails(results)]
     if not blocks:
         return None
     lead = (
@@ -62,6 +68,75 @@ def _best(results: Results, treatment: Treatment) -> Cell:
     asked = sensitivity.treatments_of(results)[0].best
     cell = cells.model_cell(results, treatment.best)
     return cell if treatment.best == asked else replace(cell, tone="bad")
+
+
+def _influence(results: Results) -> list[Block]:
+    found = results.findings.influence if results.findings else ()
+    if not found:
+        return []
+    columns: list[tuple[Column, Callable[[Influence], Cell]]] = [
+        cells.model_column(results, lambda f: f.model),
+        (Column("Δ to best", "right"), lambda f: Cell(signed(f.difference), f.difference)),
+        (Column("rows to turn it", "right", hint=TO_TURN), lambda f: _of(f.rows_to_reverse, f.rows)),
+        (Column("its top 10 rows hold", "right", hint=TOP), lambda f: _share(f.top_share)),
+    ]
+    if any(f.clusters for f in found):
+        columns.append(
+            (
+                Column("clusters to turn it", "right", hint=TO_TURN),
+                lambda f: _of(f.clusters_to_reverse, f.clusters or 0),
+            )
+        )
+    if any(f.units_to_undecide is not None for f in found):
+        unit = "clusters" if any(f.clusters for f in found) else "rows"
+        column = Column(f"{unit} to undecide it", "right", hint=TO_UNDECIDE)
+        columns.append((column, lambda f: _of(f.units_to_undecide, f.clusters or f.rows)))
+    if any(f.tail for f in found):
+        column = Column(
+            "tail index of Δ", "right", hint="Of the differences of rows; from 0.5 on no variance."
+        )
+        columns.append((column, lambda f: cells.missing() if f.tail is None else _index(f.tail)))
+    said = tuple(sensitivity.hangs_on(f) for f in found)
+    table = Table.of(f"What the lead of {found[0].reference} hangs on", found, columns)
+    return [
+        Sentences(said),
+        table,
+        *(_rows(f) for f in found),
+        *(_clusters(f) for f in found if f.top_clusters),
+    ]
+
+
+def _of(n: int | None, total: int) -> Cell:
+    if n is None:
+        return cells.missing()
+    tone: Tone = "bad" if n <= FEW or n < FEW_OF * total else "plain"
+    return Cell(f"{count(n)} of {count(total)}", n, tone)
+
+
+def _share(share: float | None) -> Cell:
+    return cells.missing() if share is None else Cell(percent(share), share)
+
+
+def _rows(found: Influence) -> Table:
+    columns: list[tuple[Column, Callable[[InfluentialRow], Cell]]] = [
+        (Column("row", key=True), lambda r: Cell(r.row)),
+        (Column(found.model, "right"), lambda r: cells.number_cell(r.model_loss)),
+        (Column(found.reference, "right"), lambda r: cells.number_cell(r.reference_loss)),
+        (Column("share of Δ", "right", hint="Of the sum of all differences."), lambda r: _share(r.share)),
+    ]
+    caption = f"Rows that carry the lead over {found.model}: losses"
+    return Table.of(caption, found.top_rows, columns, folded=True)
+
+
+def _clusters(found: Influence) -> Table:
+    columns: list[tuple[Column, Callable[[InfluentialCluster], Cell]]] = [
+        (Column("cluster", key=True), lambda c: Cell(c.cluster)),
+        (Column("rows", "right"), lambda c: cells.count_cell(c.rows)),
+        (Column("share of Δ", "right", hint="Of the sum of all differences."), lambda c: _share(c.share)),
+        (Column("Δ without it", "right"), lambda c: Cell(signed(c.without), c.without)),
+    ]
+    caption = f"Clusters that carry the lead over {found.model}"
+    return Table.of(caption, found.top_clusters, columns, folded=True)
 
 
 def _tails(results: Results) -> list[Table]:
