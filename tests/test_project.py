@@ -126,6 +126,7 @@ LAYERS: dict[str, set[str]] = {
     "calibration": {"kernels", "imbalance", "statistics", "_arrays"},
     "advice": {"data", "losses", "imbalance", "wording"},
     "boosting": {"losses", "functional"},
+    "combining": {"_arrays", "information", "statistics"},
     "torch": {"losses", "functional", "imbalance"},
     "data": {"losses"},
     "accumulators": {"exact"},
@@ -153,12 +154,14 @@ LAYERS: dict[str, set[str]] = {
     "report": {"results", "wording", "mixture_sentences", "sensitivity"},
     "api": {"runs", "deep", "selection", "evaluation", "report", "files"},
     "testing": {"losses", "data", "accumulators"},
+    "mixing": {"api", "combining", "deep", "engines", "preparing", "files", "mixture_sentences", "wording"},
     "crossent": {"api", "version", "information", "evaluation", "functional", "imbalance", "advice"},
     "cli_options": {"api", "crossent"},
     "cli_log": set(),
     "cli_output": {"api", "report"},
     "cli_advise": {"advice"},
-    "cli": {"api", "cli_advise", "cli_log", "cli_options", "cli_output", "crossent"},
+    "cli_combine": {"cli_options", "cli_output", "mixing", "mixture_sentences", "wording"},
+    "cli": {"api", "cli_advise", "cli_combine", "cli_log", "cli_options", "cli_output", "crossent"},
 }
 """Part → the parts below it. It may use those, whatever they may use, and `errors`; the command line only the
 parts named. `crossent` is the package itself, that is, the public names."""

@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
-from crossent.errors import DataError
+import pyarrow as pa
+
+from crossent.errors import DataError, UsageError
+
+TABLES = (".parquet", ".arrow", ".csv")
+"""Suffixes of the tables that can be written."""
 
 
 @contextmanager
@@ -27,6 +33,46 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(path, error) from None
+
+
+class Table(Protocol):
+    """A table that is being written."""
+
+    def write_batch(self, batch: pa.RecordBatch, /) -> object:
+        """Add rows."""
+
+
+def check_table(path: str | os.PathLike[str]) -> None:
+    """UsageError unless the suffix is one of TABLES."""
+    if Path(path).suffix not in TABLES:
+        raise UsageError(
+            "unknown-suffix",
+            f"{os.fspath(path)} does not say what kind of table it is",
+            cure=f"let it end in {', '.join(TABLES)}",
+        )
+
+
+@contextmanager
+def table_into(path: str | os.PathLike[str], schema: pa.Schema) -> Iterator[Table]:
+    """A table to write batches of rows to: a file of the format of its suffix when everything was written."""
+    check_table(path)
+    with replacing(path) as temporary, _opened(Path(path).suffix, temporary, schema) as table:
+        yield table
+
+
+def _opened(suffix: str, path: Path, schema: pa.Schema) -> AbstractContextManager[Table]:
+    opened: AbstractContextManager[Table]
+    if suffix == ".parquet":
+        from pyarrow.parquet import ParquetWriter
+
+        opened = ParquetWriter(path, schema)
+    elif suffix == ".csv":
+        from pyarrow.csv import CSVWriter
+
+        opened = CSVWriter(path, schema)
+    else:
+        opened = pa.ipc.new_file(path, schema)
+    return opened
 
 
 def make_folder(path: Path) -> None:

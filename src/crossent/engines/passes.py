@@ -143,8 +143,7 @@ def zipped_state(job: Job) -> State:
     names = [model.name for model in job.models]
 
     def update(state: State, aligned: Aligned) -> None:
-        facts = _shared_facts(job, aligned)
-        check_same_rows(job.models, aligned, facts)
+        facts = shared_facts(job, aligned)
         if facts[0].ids is not None:
             state.runs.append(run_of(aligned.number, facts[0].ids))
         losses = []
@@ -160,14 +159,17 @@ def zipped_state(job: Job) -> State:
     return merged(run(stream, lambda: job.new_state([names]), update, job.threads))
 
 
-def _shared_facts(job: Job, aligned: Aligned) -> list[Facts]:
-    """The facts of each model's piece; where its columns equal the first model's, those are taken."""
+def shared_facts(job: Job, aligned: Aligned) -> list[Facts]:
+    """The facts of each model's piece, which say the same of every row; where its columns equal the first
+    model's, those are taken. Raises what `check_same_rows` does.
+    """
     first = job.facts(job.models[0], aligned.pieces[0])
     facts = [first]
     for model, piece in zip(job.models[1:], aligned.pieces[1:], strict=True):
         facts.append(
             first if _same_columns(job, model, piece, aligned.pieces[0]) else job.facts(model, piece)
         )
+    check_same_rows(job.models, aligned, facts)
     return facts
 
 

@@ -48,6 +48,8 @@ class Combination:
     """One of METHODS."""
     weights: tuple[float, ...]
     """One a model; they sum to 1."""
+    losses: tuple[float, ...]
+    """Of each model alone, in nats a row."""
     log_loss: float
     """Of the mixture on the rows that the weights were made from, in nats a row."""
     gap: float | None
@@ -90,10 +92,22 @@ class Recipe:
         return np.full(models, 1.0 / models), None
 
 
+@dataclass(frozen=True)
+class Given:
+    """Weights that were made elsewhere, from other rows."""
+
+    given: Floats
+    method: str = "given"
+
+    def weights(self, blocks: Blocks, models: int) -> tuple[Floats, float | None]:
+        """(K,) the weights, whatever the rows."""
+        return self.given, None
+
+
 def combine(
     blocks: Blocks,
     models: Sequence[str],
-    recipe: Recipe,
+    recipe: Recipe | Given,
     *,
     folds: int = FOLDS,
     unit_name: str = "row",
@@ -104,11 +118,12 @@ def combine(
     `others` names methods whose weights are shown beside; one that has none (no model with a finite loss) is
     left out.
     """
+    share = _shares(blocks, folds)
     weights, gap = recipe.weights(blocks, len(models))
     losses, loss = _losses(blocks, weights)
     best = int(np.argmin(losses))
     gain = None
-    if folds > 1:
+    if folds > 1 and share.max() < 1.0:
         fitted = [recipe.weights(Without(blocks, fold), len(models))[0] for fold in range(folds)]
         value, mixture_loss = _gain(blocks, fitted, best)
         gain = Gain(
@@ -120,14 +135,28 @@ def combine(
             folds,
             unit_name,
         )
-    beside = [(name, _weights_or_none(replace(recipe, method=name), blocks, len(models))) for name in others]
+    beside = [(name, _weights_or_none(name, recipe, blocks, len(models))) for name in others]
     known = tuple((name, tuple(found.tolist())) for name, found in beside if found is not None)
-    return Combination(tuple(models), recipe.method, tuple(weights.tolist()), loss, gap, gain, known)
+    return Combination(
+        tuple(models), recipe.method, tuple(weights.tolist()), tuple(losses.tolist()), loss, gap, gain, known
+    )
 
 
-def _weights_or_none(recipe: Recipe, blocks: Blocks, models: int) -> Floats | None:
+def _shares(blocks: Blocks, folds: int) -> Floats:
+    """Share of the weight that each fold has; DataError where there is none at all."""
+    totals = np.zeros(max(folds, 1))
+    for block in blocks:
+        totals += np.bincount(block.fold % totals.size, block.weight, totals.size)
+    if not totals.any():
+        raise DataError("no-weight", "all weights are 0", cure="at least one row must count")
+    shares: Floats = totals / totals.sum()
+    return shares
+
+
+def _weights_or_none(method: str, recipe: Recipe | Given, blocks: Blocks, models: int) -> Floats | None:
+    base = recipe if isinstance(recipe, Recipe) else Recipe()
     try:
-        return recipe.weights(blocks, models)[0]
+        return replace(base, method=method).weights(blocks, models)[0]
     except DataError:
         return None
 

@@ -88,14 +88,9 @@ def log_scores(
     models has infinite loss then.
     """
     top = log_p.max(axis=1, initial=-np.inf)
-    impossible = np.flatnonzero(np.isneginf(top))
-    if impossible.size:
-        raise DataError(
-            "impossible-for-all",
-            "every model gave what happened probability 0, so that the loss of every mixture is infinite",
-            row=first + int(impossible[0]),
-            cure="add a model that thinks it possible, such as the class frequencies, or set a --floor",
-        )
+    none = np.flatnonzero(np.isneginf(top))
+    if none.size:
+        raise impossible(first + int(none[0]))
     n = len(log_p)
     return LogScores(
         log_p - top[:, None],
@@ -103,6 +98,17 @@ def log_scores(
         np.ones(n) if weight is None else weight,
         first + np.arange(n) if unit is None else unit,
         np.zeros(n, np.int64) if fold is None else fold,
+    )
+
+
+def impossible(row: int, file: str | None = None) -> DataError:
+    """The error for a row that every model gave probability 0."""
+    return DataError(
+        "impossible-for-all",
+        "every model gave what happened probability 0, so that the loss of every mixture is infinite",
+        file=file,
+        row=row,
+        cure="add a model that thinks it possible, such as one of the class frequencies",
     )
 
 

@@ -25,7 +25,7 @@ def combination(look: Look) -> Combination | None:
     if np.isposinf(table.losses).all(axis=1).any() or not table.weights.any():
         return None  # every mixture has infinite loss, which the losses say already
     return combine(
-        in_blocks(_rows(table, look.seed)),
+        in_blocks(rows_of(table, FOLDS, look.seed)),
         table.names,
         Recipe(seed=look.seed),
         folds=FOLDS if enough else 0,
@@ -40,10 +40,11 @@ def _log_loss(look: Look) -> bool:
     return (setup.loss == "log_loss" or density) and setup.floor is None
 
 
-def _rows(table: RowTable, seed: int) -> LogScores:
+def rows_of(table: RowTable, folds: int, seed: int) -> LogScores:
+    """The rows as a mixture needs them, dealt into folds; whole clusters where there are clusters."""
     cluster = table.cluster
     if cluster is None:
-        folds = folds_of(table.position.astype(np.uint64), None, FOLDS, seed)
-        return log_scores(-table.losses, table.weights, None, folds)
-    folds = folds_of(fingerprints(cluster), cluster.codes, FOLDS, seed)
-    return log_scores(-table.losses, table.weights, cluster.codes, folds)
+        fold = folds_of(table.position.astype(np.uint64), None, folds, seed)
+        return log_scores(-table.losses, table.weights, None, fold)
+    fold = folds_of(fingerprints(cluster), cluster.codes, folds, seed)
+    return log_scores(-table.losses, table.weights, cluster.codes, fold)
