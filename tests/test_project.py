@@ -138,6 +138,8 @@ LAYERS: dict[str, set[str]] = {
     "evaluation": {"engines", "accumulators", "results", "files"},
     "findings": {"statistics"},
     "results": {"statistics", "findings"},
+    "recalibration_sentences": {"wording"},
+    "recalibrating": {"preparing", "data", "engines", "deep", "calibration", "imbalance", "files", "version"},
     "preparing": {"data", "engines", "distributed"},
     "runs": {"preparing", "evaluation", "results"},
     "deep": {"engines", "data", "evaluation", "results", "findings", "statistics", "kernels", "calibration"},
@@ -151,7 +153,7 @@ LAYERS: dict[str, set[str]] = {
     "statements": {"results", "wording", "sensitivity"},
     "held_out": {"results", "statistics"},
     "selection": {"describing", "held_out", "notes", "statements", "evaluation", "statistics", "results"},
-    "report": {"results", "wording", "mixture_sentences", "sensitivity"},
+    "report": {"mixture_sentences", "recalibration_sentences", "results", "sensitivity", "wording"},
     "api": {"runs", "deep", "selection", "evaluation", "report", "files"},
     "testing": {"losses", "data", "accumulators"},
     "mixing": {"api", "combining", "deep", "engines", "preparing", "files", "mixture_sentences", "wording"},
@@ -161,7 +163,8 @@ LAYERS: dict[str, set[str]] = {
     "cli_output": {"api", "report"},
     "cli_advise": {"advice"},
     "cli_combine": {"cli_options", "cli_output", "mixing", "mixture_sentences", "wording"},
-    "cli": {"api", "cli_advise", "cli_combine", "cli_log", "cli_options", "cli_output", "crossent"},
+    "cli": {"api", "cli_advise", "cli_calibrate", "cli_combine", "cli_log", "cli_options", "cli_output", "crossent"},
+    "cli_calibrate": {"recalibrating", "api", "cli_options", "recalibration_sentences", "wording"},
 }
 """Part → the parts below it. It may use those, whatever they may use, and `errors`; the command line only the
 parts named. `crossent` is the package itself, that is, the public names."""

@@ -13,6 +13,7 @@ import click
 from crossent import __version__
 from crossent.cli_advise import advise
 from crossent.cli_combine import combine
+from crossent.cli_calibrate import calibrate
 from crossent.cli_options import (
     computing_options,
     data_options,
@@ -71,6 +72,7 @@ def cli() -> None:
     crossent select a.parquet b.parquet --html page.html   several models: the verdict
     crossent combine a.parquet b.parquet --out c.parquet   a mixture, and what it gains
     crossent advise train.csv --label outcome              which loss to take
+    crossent calibrate fit valid.parquet --out map.json    a map that recalibrates
 
     Exit codes: 0 fine, 1 the data cannot be used, 2 wrong usage, 3 a gate failed.
     """
@@ -164,6 +166,7 @@ def report(saved: str, **options: Any) -> None:
 
 cli.add_command(advise)
 cli.add_command(combine)
+cli.add_command(calibrate)
 
 
 def _run(inputs: dict[str, object], options: dict[str, Any], fail_if_worse: bool = False) -> None:

@@ -24,6 +24,20 @@ def _group(*options: Decorator) -> Decorator:
     return decorate
 
 
+def only(group: Decorator, *names: str) -> Decorator:
+    """The options of a group that have these names."""
+
+    def decorate(command: Command) -> Command:
+        def bare() -> None: ...
+
+        every: list[click.Parameter] = getattr(group(bare), "__click_params__", [])
+        mine = [parameter for parameter in every if parameter.name in names]
+        vars(command).setdefault("__click_params__", []).extend(mine)
+        return command
+
+    return decorate
+
+
 def _names(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str, ...]:
     return () if text is None else tuple(name.strip() for name in text.split(","))
 

@@ -27,6 +27,13 @@ class CalibrationMap(ABC):
     monotone: ClassVar[bool] = False
     """Of two classes: a larger probability never becomes a smaller one."""
     binary_only: ClassVar[bool] = False
+    complexity: ClassVar[int]
+    """Its place from simple to complex: of maps that are as good, the simplest is chosen."""
+    fewest_classes: ClassVar[int] = 2
+    most_classes: ClassVar[int] = 1000
+    """From so few up to so many it is a candidate where a map is chosen."""
+    takes_zero: ClassVar[bool] = False
+    """It makes something of a label that was given probability 0; a map of logits cannot."""
 
     @classmethod
     @abstractmethod
@@ -46,9 +53,9 @@ class CalibrationMap(ABC):
         p = np.exp(self.log_probabilities(predictions, kind=kind, floor=floor))
         return np.asarray(p[:, 1]) if np.ndim(predictions) == 1 else p
 
-    def sentence(self) -> str:
-        """What the map does, in words."""
-        return self.title
+    @abstractmethod
+    def sentence(self, second: str = "the second class") -> str:
+        """What the map does, in words; of two classes the second may be named."""
 
     def parameters(self) -> dict[str, Any]:
         """The fields, as JSON holds them."""

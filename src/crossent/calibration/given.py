@@ -25,11 +25,7 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Rows:
-    """Labelled predictions: what maps are fitted to.
-
-    Rows whose label was given probability 0 say nothing that a map of logits could change: their loss stays
-    infinite. `fit` refuses them; a floor makes them finite.
-    """
+    """Labelled predictions: what maps are fitted to."""
 
     logits: Logits
     """(N, K) up to a number a row; −∞ where a probability is 0."""
@@ -59,6 +55,12 @@ class Rows:
         """(N, K) float64."""
         return normalised(self.logits)
 
+    @cached_property
+    def impossible(self) -> NDArray[np.bool_]:
+        """(N,) rows that count and whose label was given probability 0."""
+        zero = np.isneginf(self.logits[np.arange(len(self)), self.labels])
+        return zero if self.weight is None else zero & (self.weight > 0.0)
+
     def keep(self, chosen: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Rows:
         """Some of the rows."""
         weight = None if self.weight is None else self.weight[chosen]
@@ -78,7 +80,7 @@ def rows(
 
     Raises `DataError` (shape-mismatch, no-rows, nan-prediction, infinite-logit,
     impossible-row, not-a-probability, positive-log-probability, label-out-of-range, unknown-label,
-    label-type, bad-weight, no-weight, label-impossible) and `UsageError` (bad-option).
+    label-type, bad-weight, no-weight) and `UsageError` (bad-option).
     """
     z = logits(predictions, kind=kind, floor=floor)
     n, k = z.shape
@@ -92,19 +94,7 @@ def rows(
         raise DataError("shape-mismatch", f"{len(codes)} labels for {n} predictions", cure="give one a row")
     if n == 0:
         raise DataError("no-rows", "there are no predictions", cure="give at least one row")
-    given = Rows(z, codes, _weights(weight, n))
-    impossible = np.isneginf(z[np.arange(n), codes])
-    if given.weight is not None:
-        impossible &= given.weight > 0.0
-    if impossible.any():
-        raise DataError(
-            "label-impossible",
-            f"the label was given probability 0, as in {int(impossible.sum())} of {n} rows: its log loss is "
-            "infinite whatever the map",
-            row=int(np.flatnonzero(impossible)[0]),
-            cure="set a floor, the smallest probability that the model may give (floor=1e-6, --floor 1e-6)",
-        )
-    return given
+    return Rows(z, codes, _weights(weight, n))
 
 
 def logits(predictions: ArrayLike, *, kind: str = "probs", floor: float = 0.0) -> Logits:
@@ -127,7 +117,7 @@ def logits(predictions: ArrayLike, *, kind: str = "probs", floor: float = 0.0) -
     if p.dtype != np.float32:
         p = p.astype(np.float64, copy=False)
     z = _both(p, kind) if p.ndim == 1 else _columns(p, kind)
-    return z if floor == 0.0 else np.log(_floored(np.exp(normalised(z)), floor))
+    return z if floor == 0.0 else floored(z, floor)
 
 
 def normalised(z: Logits) -> Floats:
@@ -142,10 +132,11 @@ def normalised(z: Logits) -> Floats:
     return d
 
 
-def _floored(p: Floats, floor: float) -> Floats:
-    raised: Floats = np.maximum(p, floor)
-    raised /= raised.sum(axis=1, keepdims=True)
-    return raised
+def floored(z: Logits, floor: float) -> Floats:
+    """Logits whose probabilities are raised to the floor, and divided by their sum again."""
+    raised: Floats = np.maximum(np.exp(normalised(z)), floor)
+    logs: Floats = np.log(raised / raised.sum(axis=1, keepdims=True))
+    return logs
 
 
 def _both(p: Logits, kind: str) -> Floats:

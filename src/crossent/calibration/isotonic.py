@@ -9,6 +9,7 @@ import numpy as np
 from scipy import optimize
 
 from crossent.calibration.contract import CalibrationMap
+from crossent.calibration.estimator import Calibrator
 from crossent.calibration.given import Floats, Logits, Rows, normalised
 from crossent.calibration.registry import register
 from crossent.errors import UsageError
@@ -36,6 +37,8 @@ class Isotonic(CalibrationMap):
     name: ClassVar[str] = "isotonic"
     title: ClassVar[str] = "centred isotonic regression"
     monotone: ClassVar[bool] = True
+    complexity: ClassVar[int] = 5
+    takes_zero: ClassVar[bool] = True
 
     points: tuple[tuple[float, ...], ...]
     """Predicted probabilities, increasing: one tuple a class; of two classes only the second's."""
@@ -55,6 +58,9 @@ class Isotonic(CalibrationMap):
             tuple(tuple(y.tolist()) for _, y in found),
         )
 
+    def sentence(self, second: str = "the second class") -> str:
+        return examples(self, second)
+
     def mapped(self, z: Logits) -> Floats:
         p = np.exp(normalised(z))
         columns = [1] if len(self.points) == 1 else range(p.shape[1])
@@ -62,6 +68,28 @@ class Isotonic(CalibrationMap):
             [np.interp(p[:, k], x, y) for k, x, y in zip(columns, self.points, self.values, strict=True)]
         )
         return one_against_rest(q, p)
+
+
+class IsotonicCalibration(Calibrator):
+    """`Isotonic` as an estimator."""
+
+    _map = "isotonic"
+
+    def __init__(
+        self, *, kind: str = "probs", floor: float = 0.0, centred: bool = True, ends: float = ENDS
+    ) -> None:
+        self.kind, self.floor, self.centred, self.ends = kind, floor, centred, ends
+
+
+def examples(curve: CalibrationMap, second: str) -> str:
+    """What becomes of three probabilities of the second class; of more classes, that there are curves."""
+    try:
+        new = curve.transform(np.array([0.1, 0.5, 0.9]))
+    except ValueError:
+        return "a curve for each class"
+    return f"for {second}, " + ", ".join(
+        f"{old} becomes {100 * p:.3g} %" for old, p in zip(("10 %", "50 %", "90 %"), new, strict=True)
+    )
 
 
 def one_against_rest(q: Floats, p: Floats) -> Floats:

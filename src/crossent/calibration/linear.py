@@ -12,7 +12,6 @@ As A = b = 0 is temperature scaling, no map is worse than that on its own rows.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -20,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossent.calibration.contract import CalibrationMap
+from crossent.calibration.estimator import Calibrator
 from crossent.calibration.given import Floats, Logits, Rows, normalised
+from crossent.calibration.newton import Local, minimum
 from crossent.calibration.registry import register
 from crossent.calibration.temperature import Temperature
 from crossent.errors import UsageError
@@ -59,11 +60,9 @@ class Affine(CalibrationMap):
         y = x + (x * a if a.ndim == 1 else x @ a.T) + np.asarray(self.intercept)
         return normalised(np.where(np.isneginf(z), -np.inf, y))
 
-    def sentence(self) -> str:
+    def sentence(self, second: str = "the second class") -> str:
         b = np.abs(self.intercept)
-        return (
-            f"{self.title}: temperature {self.temperature:.3g}, then intercepts of up to {b.max():.2g} nats"
-        )
+        return f"temperature {self.temperature:.3g}, then intercepts of up to {b.max():.2g} nats"
 
 
 @register
@@ -76,6 +75,7 @@ class Vector(Affine):
 
     name: ClassVar[str] = "vector"
     title: ClassVar[str] = "vector scaling"
+    complexity: ClassVar[int] = 2
     diagonal: ClassVar[bool] = True
 
 
@@ -91,7 +91,25 @@ class Matrix(Affine):
 
     name: ClassVar[str] = "matrix"
     title: ClassVar[str] = "structured matrix scaling"
+    complexity: ClassVar[int] = 4
+    fewest_classes: ClassVar[int] = 3
+    most_classes: ClassVar[int] = 50
     diagonal: ClassVar[bool] = False
+
+
+class VectorScaling(Calibrator):
+    """`Vector` as an estimator."""
+
+    _map = "vector"
+
+    def __init__(self, *, kind: str = "probs", floor: float = 0.0, ridge: float = RIDGE) -> None:
+        self.kind, self.floor, self.ridge = kind, floor, ridge
+
+
+class MatrixScaling(VectorScaling):
+    """`Matrix` as an estimator."""
+
+    _map = "matrix"
 
 
 def _centred(z: Logits, temperature: float) -> Floats:
@@ -118,7 +136,7 @@ def _solved(x: Floats, rows: Rows, ridge: float, diagonal: bool) -> tuple[Floats
     impossible = np.isneginf(rows.logits)
     barred = impossible if impossible.any() else None
     problem = _Penalised(x, rows.labels, weight, strength, scale, barred)
-    best = _minimum(problem, np.zeros(scale.size + k))
+    best = minimum(problem.at, np.zeros(scale.size + k))
     a, b = problem.split(best)
     return a, b
 
@@ -150,7 +168,7 @@ class _Penalised:
         a = np.einsum("nk,nk->k", g, self.x) if self.scale.ndim == 1 else g.T @ self.x
         return np.concatenate([(a * self.scale).ravel(), g.sum(axis=0)])
 
-    def at(self, theta: Floats) -> tuple[float, Floats, Callable[[Floats], Floats]]:
+    def at(self, theta: Floats) -> Local:
         """Value, gradient, and the Hessian as a function of directions."""
         z = self.x + self.image(theta)
         if self.barred is not None:
@@ -171,41 +189,3 @@ class _Penalised:
             return self.back(d) + self.strength * direction
 
         return value, gradient, hessian
-
-
-def _minimum(problem: _Penalised, theta: Floats) -> Floats:
-    """Truncated Newton with halving (the objective is strictly convex), to a gradient of 1e-10."""
-    value, gradient, hessian = problem.at(theta)
-    for _ in range(100):
-        size = float(np.linalg.norm(gradient))
-        if size <= 1e-10:
-            break
-        step = -_conjugate(hessian, gradient, min(0.1, math.sqrt(size)) * size)
-        slope = float(gradient @ step)
-        length = 1.0
-        while length > 1e-8:
-            trial = problem.at(theta + length * step)
-            if trial[0] <= value + 1e-4 * length * slope + 1e-15 * abs(value):
-                break
-            length /= 2.0
-        else:
-            break
-        theta = theta + length * step
-        value, gradient, hessian = trial
-    return theta
-
-
-def _conjugate(product: Callable[[Floats], Floats], g: Floats, tolerance: float) -> Floats:
-    """H⁻¹ g by conjugate gradients."""
-    x, r = np.zeros_like(g), g.copy()
-    p, rr = r.copy(), float(r @ r)
-    for _ in range(min(250, 2 * g.size)):
-        hp = product(p)
-        alpha = rr / float(p @ hp)
-        x += alpha * p
-        r -= alpha * hp
-        new = float(r @ r)
-        if math.sqrt(new) <= tolerance:
-            break
-        p, rr = r + (new / rr) * p, new
-    return x

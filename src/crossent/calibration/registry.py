@@ -7,11 +7,12 @@ import pkgutil
 from functools import cache
 from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from crossent.calibration.contract import CalibrationMap
-from crossent.calibration.given import rows
-from crossent.errors import UsageError
+from crossent.calibration.given import Rows, rows
+from crossent.errors import DataError, UsageError
 
 M = TypeVar("M", bound=type[CalibrationMap])
 
@@ -75,8 +76,24 @@ def fit(
     >>> round(found.temperature, 4), found.transform([0.99, 0.5]).round(3)
     (3.3147, array([0.8, 0.5]))
     """
-    given = rows(labels, predictions, kind=kind, weight=weight, floor=floor)
-    return get(name).of(given, **options)
+    return fitted(name, rows(labels, predictions, kind=kind, weight=weight, floor=floor), **options)
+
+
+def fitted(name: str, given: Rows, **options: Any) -> CalibrationMap:
+    """The map of that name fitted to rows that are checked.
+
+    Errors: `DataError` (label-impossible) where the map cannot do with a label of probability 0.
+    """
+    kind = get(name)
+    if not kind.takes_zero and given.impossible.any():
+        raise DataError(
+            "label-impossible",
+            f"the label was given probability 0, as in {int(given.impossible.sum())} of {len(given)} rows: "
+            f"{kind.title} keeps that 0, and the log loss is infinite",
+            row=int(np.flatnonzero(given.impossible)[0]),
+            cure="take isotonic, or set a floor, the smallest probability there may be (floor=1e-6)",
+        )
+    return kind.of(given, **options)
 
 
 @cache

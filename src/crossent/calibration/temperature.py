@@ -18,6 +18,7 @@ import numpy as np
 
 from crossent import kernels
 from crossent.calibration.contract import CalibrationMap
+from crossent.calibration.estimator import Calibrator
 from crossent.calibration.given import Floats, Logits, Rows, normalised
 from crossent.calibration.registry import register
 
@@ -49,6 +50,7 @@ class Temperature(CalibrationMap):
     title: ClassVar[str] = "temperature scaling"
     parametric: ClassVar[bool] = True
     monotone: ClassVar[bool] = True
+    complexity: ClassVar[int] = 1
 
     temperature: float
     bound: str = ""
@@ -58,20 +60,38 @@ class Temperature(CalibrationMap):
     @classmethod
     def of(cls, rows: Rows, **options: Any) -> Self:
         """Maximum likelihood, to about ten digits of 1/T."""
-        beta = inverse_temperature(rows)
+        return cls.at(inverse_temperature(rows))
+
+    @classmethod
+    def at(cls, beta: float) -> Self:
+        """The map of an inverse temperature, which may lie at a bound."""
         return cls(1.0 / beta, "lower" if beta == HIGH else "upper" if beta == LOW else "")
 
     def mapped(self, z: Logits) -> Floats:
         return normalised(np.asarray(z, np.float64) / self.temperature)
 
-    def sentence(self) -> str:
+    def sentence(self, second: str = "the second class") -> str:
         if self.bound == "lower":
             return "temperature at its lower bound: every label is the likeliest class of its row"
         if self.bound == "upper":
             return "temperature at its upper bound: the predictions are worse than equal probabilities"
         t = self.temperature
         verdict = "over-confident" if t > 1.005 else "under-confident" if t < 0.995 else "rightly confident"
-        return f"temperature {t:.3g}: {verdict}"
+        return f"temperature {t:.3g}, {verdict}"
+
+
+class TemperatureScaling(Calibrator):
+    """`Temperature` as an estimator.
+
+    >>> X, y = np.array([[0.99, 0.01], [0.99, 0.01], [0.01, 0.99], [0.99, 0.01]]), ["a", "b", "b", "a"]
+    >>> TemperatureScaling().fit(X, y).predict_proba(X[:1]).round(3)
+    array([[0.75, 0.25]])
+    """
+
+    _map = "temperature"
+
+    def __init__(self, *, kind: str = "probs", floor: float = 0.0) -> None:
+        self.kind, self.floor = kind, floor
 
 
 def inverse_temperature(rows: Rows) -> float:

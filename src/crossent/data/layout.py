@@ -82,8 +82,8 @@ class Layout:
         return f"column {self.predictions[0]}, the log-probability of the label"
 
 
-def understand(source: Source, options: ReadOptions) -> Layout:
-    """Decide what the columns of a source mean.
+def understand(source: Source, options: ReadOptions, *, labelled: bool = True) -> Layout:
+    """Decide what the columns of a source mean. Without `labelled` there need be no labels.
 
     Raises DataError where a named column does not exist and UsageError where the names leave a choice open.
     """
@@ -96,7 +96,7 @@ def understand(source: Source, options: ReadOptions) -> Layout:
     for plain in (label, row_id, *extra):
         require_plain(source, plain)
     kind, shape, columns = predictions(source, options, {label, row_id, *extra})
-    if label is None and kind != "label_logprob":
+    if label is None and labelled and kind != "label_logprob":
         raise DataError(
             "no-label",
             f"no label column among {shown(names)}",

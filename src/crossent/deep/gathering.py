@@ -86,13 +86,18 @@ def _chosen(
     for piece in model.stream(job.options.where, job.batch_rows([model])):
         positions = np.arange(place, place + len(piece))
         place += len(piece)
-        keys = mixed(_keys(model, piece, positions), seed)
+        keys = row_keys(model, piece, positions, seed)
         if threshold < ALL:
             taken = keys < np.uint64(threshold)
             if not taken.any():
                 continue
             piece, keys, positions = piece.keep(taken), keys[taken], positions[taken]
         yield piece, keys, positions
+
+
+def row_keys(model: Model, piece: Piece, positions: NDArray[np.int64], seed: int) -> Hashes:
+    """A hash of each row's id, or of its place in the data where rows have none."""
+    return mixed(_keys(model, piece, positions), seed)
 
 
 def _keys(model: Model, piece: Piece, positions: NDArray[np.int64]) -> Hashes:
