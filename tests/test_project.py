@@ -299,10 +299,13 @@ def test_no_file_speaks_of_one_machine() -> None:
 
 @cache
 def commands() -> dict[str, click.Command]:
-    """The commands of the program by name."""
-    cli = importlib.import_module("crossent.cli")
-    group = next(value for value in vars(cli).values() if isinstance(value, click.Group))
-    return dict(group.commands)
+    """The commands of the program by name, those of a group by both."""
+    group: click.Group = importlib.import_module("crossent.cli").cli
+    found: dict[str, click.Command] = {}
+    for name, command in group.commands.items():
+        inner = command.commands if isinstance(command, click.Group) else {"": command}
+        found |= {f"{name} {part}".strip(): each for part, each in inner.items()}
+    return found
 
 
 def options_of(command: click.Command) -> set[str]:
@@ -326,6 +329,8 @@ def known_pages() -> list[Path]:
 def test_commands_shown_in_a_page_exist(page: Path) -> None:
     for line in command_lines(page):
         _, command, *words = shlex.split(line, comments=True)
+        if words and f"{command} {words[0]}" in commands():
+            command = f"{command} {words.pop(0)}"
         assert command in commands(), line
         used = {word.split("=")[0] for word in words if word.startswith("--")}
         unknown = used - options_of(commands()[command]) - {"--help"}

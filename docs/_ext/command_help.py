@@ -13,19 +13,31 @@ import click
 from click.testing import CliRunner
 from sphinx.application import Sphinx
 
-MARK = re.compile(r"<!-- help: ([a-z-]+) -->")
+MARK = re.compile(r"<!-- help: ([a-z -]+) -->")
 WIDTH = 98
 
 
 def group() -> click.Group:
     """The program's group of commands."""
-    cli = importlib.import_module("crossent.cli")
-    return next(value for value in vars(cli).values() if isinstance(value, click.Group))
+    found = importlib.import_module("crossent.cli").cli
+    assert isinstance(found, click.Group)
+    return found
+
+
+def names() -> list[str]:
+    """The commands; those of a group by its name and theirs."""
+    found: list[str] = []
+    for name, command in group().commands.items():
+        inner = command.commands if isinstance(command, click.Group) else {}
+        found += [f"{name} {part}" for part in inner] or [name]
+    return found
 
 
 def help_block(name: str) -> str:
     """The help of one command as a code block."""
-    answer = CliRunner().invoke(group(), [name, "--help"], prog_name="crossent", terminal_width=WIDTH)
+    answer = CliRunner().invoke(
+        group(), [*name.split(), "--help"], prog_name="crossent", terminal_width=WIDTH
+    )
     if answer.exit_code:
         raise RuntimeError(f"crossent {name} --help failed: {answer.output}")
     return f"```text\n$ crossent {name} --help\n{answer.output.rstrip()}\n```"
@@ -35,7 +47,7 @@ def insert(_app: Sphinx, page: str, source: list[str]) -> None:
     """Fill in docs/commands.md as it is read."""
     if page != "commands":
         return
-    unmentioned = [name for name in group().commands if name not in MARK.findall(source[0])]
+    unmentioned = [name for name in names() if name not in MARK.findall(source[0])]
     source[0] += "".join(f"\n## `crossent {name}`\n\n<!-- help: {name} -->\n" for name in unmentioned)
     source[0] = MARK.sub(lambda match: help_block(match[1]), source[0])
 

@@ -12,6 +12,7 @@ from crossent.statistics.calibration_measures import EventCalibration
 from crossent.statistics.combination import Combination
 from crossent.statistics.decomposition import Decomposition
 from crossent.statistics.influence import Influence
+from crossent.statistics.recalibration import Recalibration
 
 
 @dataclass(frozen=True)
@@ -32,3 +33,5 @@ class Findings:
     """Measures of calibration of every model and event, in rank order."""
     influence: tuple[Influence, ...] = ()
     """What the difference between the best model and those near it hangs on; empty for one model."""
+    recalibration: tuple[Recalibration, ...] = ()
+    """What recalibration would gain for each model that gives every class a probability."""

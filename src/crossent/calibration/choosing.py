@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from crossent.calibration.contract import CalibrationMap
 from crossent.calibration.given import Codes, Floats, Rows
 from crossent.calibration.registry import all_maps, fitted, get
+from crossent.calibration.temperature import inverse_temperature
 from crossent.errors import UsageError
 from crossent.statistics.recalibration import IDENTITY, MapScore, Recalibration, mean_difference
 
@@ -100,6 +101,7 @@ def choose(
         scores=tuple(sorted(scores, key=lambda score: score.loss)),
         chosen=chosen,
         sentence="" if found_map is None else found_map.sentence(*classes[1:2]),
+        temperature=_temperature(rows) if "temperature" in losses else None,
         rows=len(rows),
         folds=int(found.size),
         unit=unit,
@@ -107,6 +109,10 @@ def choose(
         impossible=int(rows.impossible.sum()),
     )
     return Choice(figures, found_map)
+
+
+def _temperature(rows: Rows) -> float:
+    return 1.0 / inverse_temperature(rows)
 
 
 def _simplest(

@@ -21,6 +21,7 @@ from crossent.calibration.contract import CalibrationMap
 from crossent.calibration.estimator import Calibrator
 from crossent.calibration.given import Floats, Logits, Rows, normalised
 from crossent.calibration.registry import register
+from crossent.statistics.recalibration import verdict_of
 
 LOG_BOUND = 10.0
 """1/T is sought from e⁻¹⁰ to e¹⁰, as scikit-learn does."""
@@ -75,9 +76,7 @@ class Temperature(CalibrationMap):
             return "temperature at its lower bound: every label is the likeliest class of its row"
         if self.bound == "upper":
             return "temperature at its upper bound: the predictions are worse than equal probabilities"
-        t = self.temperature
-        verdict = "over-confident" if t > 1.005 else "under-confident" if t < 0.995 else "rightly confident"
-        return f"temperature {t:.3g}, {verdict}"
+        return f"temperature {self.temperature:.3g}, {verdict_of(self.temperature)}"
 
 
 class TemperatureScaling(Calibrator):

@@ -61,7 +61,7 @@ def fit(
         get(map)
     if folds < 2:
         raise UsageError("bad-option", f"folds are {folds}", cure="use 2 or more")
-    job = prepare({"model": data}, options, loss="log_loss", run=RunOptions(format=format)).job
+    job = prepare({"model": data}, options, run=RunOptions(format=format)).job
     width = job.models[0].layout.width + 4
     rows = labelled(job, min(sample, (1 << 30) // (8 * width)), seed)
     rows = rows.floored(floor)
@@ -86,9 +86,7 @@ def fit(
     return Fitted(saved, rows.total, exact)
 
 
-def _choose(
-    job: Job, rows: Labelled, names: Sequence[str], folds: int, floor: float, seed: int
-) -> Choice:
+def _choose(job: Job, rows: Labelled, names: Sequence[str], folds: int, floor: float, seed: int) -> Choice:
     return choose(
         rows.rows,
         folds_of(rows.keys, rows.cluster, folds, seed),

@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 
 IDENTITY = "identity"
 """The map that changes nothing."""
+NEAR_ONE = 0.995, 1.005
+"""Temperatures that are 1.00 when shown."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Recalibration:
     where that is the predictions as they are."""
     sentence: str
     """What the chosen map, fitted to all rows, does, in words."""
+    temperature: float | None
+    """Of temperature scaling fitted to all rows: above 1 the model is over-confident. None if not tried."""
     rows: int
     folds: int
     unit: str
@@ -59,6 +63,13 @@ class Recalibration:
     def choice(self) -> MapScore | None:
         """The figures of the chosen map; None for the identity."""
         return next((score for score in self.scores if score.name == self.chosen), None)
+
+
+def verdict_of(temperature: float) -> str:
+    """What a fitted temperature says of the predictions."""
+    if temperature > NEAR_ONE[1]:
+        return "over-confident"
+    return "under-confident" if temperature < NEAR_ONE[0] else "rightly confident"
 
 
 def mean_difference(
