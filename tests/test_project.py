@@ -163,7 +163,16 @@ LAYERS: dict[str, set[str]] = {
     "cli_output": {"api", "report"},
     "cli_advise": {"advice"},
     "cli_combine": {"cli_options", "cli_output", "mixing", "mixture_sentences", "wording"},
-    "cli": {"api", "cli_advise", "cli_calibrate", "cli_combine", "cli_log", "cli_options", "cli_output", "crossent"},
+    "cli": {
+        "api",
+        "cli_advise",
+        "cli_calibrate",
+        "cli_combine",
+        "cli_log",
+        "cli_options",
+        "cli_output",
+        "crossent",
+    },
     "cli_calibrate": {"recalibrating", "api", "cli_options", "recalibration_sentences", "wording"},
 }
 """Part → the parts below it. It may use those, whatever they may use, and `errors`; the command line only the

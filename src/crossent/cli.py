@@ -12,8 +12,8 @@ import click
 
 from crossent import __version__
 from crossent.cli_advise import advise
-from crossent.cli_combine import combine
 from crossent.cli_calibrate import calibrate
+from crossent.cli_combine import combine
 from crossent.cli_options import (
     computing_options,
     data_options,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import crossent
 from crossent import calibration
 from crossent.errors import DataError, UsageError
 
@@ -79,4 +82,5 @@ def test_misuse_is_said() -> None:
 
 def test_scikit_learn_is_not_imported() -> None:
     code = "import sys, crossent.calibration as c; c.all_maps(); assert 'sklearn' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    home = str(Path(crossent.__file__).parents[1])
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": home})
