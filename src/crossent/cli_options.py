@@ -52,6 +52,11 @@ data_options = _group(
         "--cluster", metavar="COLUMN", help="Column of clusters: rows of one cluster are not independent."
     ),
     click.option(
+        "--order",
+        metavar="COLUMN",
+        help="Column of times: rows of one time, and times next to each other, are not independent.",
+    ),
+    click.option(
         "--group",
         "groups",
         metavar="COLUMN",

@@ -39,6 +39,7 @@ from crossent.statistics import tails as tail_statistics
 from crossent.statistics.calibration_error import Reliability, reliability_from_cells
 from crossent.statistics.estimates import Estimate, mean_estimates
 from crossent.statistics.generalised_pareto import tail_index_of_cells
+from crossent.statistics.serial import neighbours
 from crossent.statistics.skill import skill
 from crossent.statistics.slices import SliceSums, in_order, macro_mean, slice_estimate
 from crossent.statistics.summary import LossSummary
@@ -334,6 +335,7 @@ def data_record(evaluation: Evaluation) -> DataRecord:
     if setup.classes is not None and slices is not None:
         counts = {key: s.rows for key, s in _slice_sums(slices.tables[CLASSES].sums).items()}
         class_rows = tuple(counts.get(c, 0) for c in setup.classes)
+    units = None if clusters is None else int(clusters.units().sum())
     return DataRecord(
         rows=cast(Quality, evaluation.accumulated(first, "quality")).counts["rows"],
         sum_of_weights=float(moments.total("weight")),
@@ -342,7 +344,8 @@ def data_record(evaluation: Evaluation) -> DataRecord:
         id_column=setup.id_column,
         weight_column=setup.weight_column,
         cluster_column=setup.cluster_column,
-        clusters=None if clusters is None else int(clusters.units().sum()),
+        clusters=units,
+        neighbours=neighbours(units) if setup.ordered and units is not None else None,
         group_columns=setup.group_columns,
         unit_column=setup.unit_column,
         bytes_column=setup.bytes_column,

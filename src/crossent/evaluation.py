@@ -26,7 +26,7 @@ from crossent.results import FileRecord, SourceRecord
 FORMAT = "crossent-evaluation"
 VERSION = 2
 """Format 2 knows predictions about numbers and rows left out by value; without these, format 1 is written."""
-_SINCE_2 = ("levels", "figures", "density", "where_not")
+_SINCE_2 = ("levels", "figures", "density", "where_not", "ordered")
 
 Pairs = tuple[tuple[str, str], ...]
 """(column, value)."""
@@ -58,6 +58,8 @@ class Setup:
     """(model, columns that only it has beside its loss)."""
     where_not: Pairs = ()
     """Values of columns whose rows were left out."""
+    ordered: bool = False
+    """Whether the clusters are times, whose neighbours may be alike."""
 
     @property
     def numbers(self) -> bool:

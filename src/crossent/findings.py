@@ -13,6 +13,7 @@ from crossent.statistics.combination import Combination
 from crossent.statistics.decomposition import Decomposition
 from crossent.statistics.influence import Influence
 from crossent.statistics.recalibration import Recalibration
+from crossent.statistics.serial import SerialDependence
 
 
 @dataclass(frozen=True)
@@ -35,3 +36,6 @@ class Findings:
     """What the difference between the best model and those near it hangs on; empty for one model."""
     recalibration: tuple[Recalibration, ...] = ()
     """What recalibration would gain for each model that gives every class a probability."""
+    serial: tuple[SerialDependence, ...] = ()
+    """Whether rows next to each other are alike, in each model's difference to the best; empty with
+    clusters."""

@@ -26,6 +26,7 @@ def notes_on(results: Results, evaluation: Evaluation) -> tuple[Note, ...]:
     notes = (
         _about_rows(results),
         _about_the_choice(results),
+        _about_neighbours(results),
         _about_models(results, evaluation),
         _about_numbers(results, evaluation),
     )
@@ -91,6 +92,22 @@ def _about_the_choice(results: Results) -> Iterator[Note]:
             f"here by {plain(found.expected)} on average (by {plain(found.if_equal)} if all were equally "
             f"good), so that {plain(found.corrected)} is about what other rows will show. --select-where "
             "chooses on some rows and reports on others.",
+        )
+
+
+def _about_neighbours(results: Results) -> Iterator[Note]:
+    """Clusters that are times, and alike at neighbouring ones, though they were taken as independent."""
+    if results.comparison is None or results.data.neighbours is not None:
+        return
+    alike = [d for d in results.comparison.serial if d.alike]
+    if alike:
+        worst, column = max(alike, key=lambda d: d.factor), results.data.cluster_column
+        yield Note(
+            "neighbours-alike",
+            f"In the order of {column}, neighbours are alike: the difference of {worst.model} to "
+            f"{worst.reference} has a correlation of {plain(worst.autocorrelation, 2)} from one to the next, "
+            f"and its standard error is too small by a factor of {plain(worst.factor, 1)}. --order {column} "
+            "allows for that.",
         )
 
 

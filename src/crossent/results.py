@@ -15,6 +15,7 @@ from crossent.statistics.estimates import Estimate
 from crossent.statistics.generalised_pareto import TailIndex
 from crossent.statistics.optimism import Optimism
 from crossent.statistics.paired import Difference
+from crossent.statistics.serial import SerialDependence
 from crossent.statistics.superior_ability import SuperiorAbility
 from crossent.statistics.treatment import Treatment
 
@@ -92,6 +93,9 @@ class DataRecord:
     """Rows left out by an explicit choice: (model, count); empty when nothing was."""
     sources: tuple[SourceRecord, ...]
     """One a model, in the order in which they were given."""
+    neighbours: int | None = None
+    """Of clusters that are times, how many neighbours on either side count as dependent; None where clusters
+    count as independent of each other."""
 
 
 @dataclass(frozen=True)
@@ -330,6 +334,9 @@ class Comparison:
     errors and p-values of independent rows, which are wrong here."""
     optimism: Optimism | None = None
     """How much too low the lowest loss is for having been picked; None for fewer than two of finite loss."""
+    serial: tuple[SerialDependence, ...] = ()
+    """Whether clusters next to each other are alike, in each model's difference to the best; empty where
+    clusters are no times."""
     superior: SuperiorAbility | None = None
     """Whether any candidate is better than the baseline; None without one, or with a single candidate."""
     treatments: tuple[Treatment, ...] = ()

@@ -81,6 +81,7 @@ def _setup(prepared: Prepared) -> Setup:
         id_column=first.layout.id,
         weight_column=options.weight,
         cluster_column=options.cluster_column,
+        ordered=options.order is not None,
         group_columns=options.group_columns,
         unit_column=options.unit,
         bytes_column=options.bytes,

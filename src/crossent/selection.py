@@ -19,9 +19,10 @@ from crossent.statistics.multiplicity import check_adjustment
 from crossent.statistics.optimism import selection_optimism
 from crossent.statistics.paired import Difference, InfiniteCounts, against, compare, pairwise
 from crossent.statistics.power import check_probability
+from crossent.statistics.serial import SerialDependence
 from crossent.statistics.summary import LossSummary
 from crossent.statistics.superior_ability import superior_ability
-from crossent.summaries import row_summary
+from crossent.summaries import row_summary, serial_dependences
 from crossent.treatments import treatments
 
 RULES = ("best", "one-se", "mcs")
@@ -215,10 +216,23 @@ def _comparison(
         ),
         adjustment=adjust,
         optimism=None if optimism is None else optimism.scaled(describer.scale),
+        serial=_serial(evaluation, describer, summary, ranked),
         superior=superior,
         if_independent=() if rows is None else scaled(_misled(rows, every, reading, infinite)),
         treatments=treatments(evaluation, describer.by, describer.scale, level, adjust),
     )
+
+
+def _serial(
+    evaluation: Evaluation, describer: Describer, summary: LossSummary, ranked: Sequence[str]
+) -> tuple[SerialDependence, ...]:
+    """Whether clusters next to each other are alike, in the difference of each finite model to the best."""
+    finite = dict(zip(summary.names, summary.finite.tolist(), strict=True))
+    others = [name for name in ranked[1:] if finite[name] and finite[ranked[0]]]
+    if not others:
+        return ()
+    found = serial_dependences(evaluation, ranked[0], others, describer.by)
+    return tuple(d.scaled(describer.scale) for d in found)
 
 
 def _misled(

@@ -83,6 +83,8 @@ def _unit(results: Results) -> str:
 
 def _scatter(results: Results) -> str:
     column = results.data.cluster_column
+    if results.data.neighbours:
+        return f", in the order of {column}"
     return f", clustered by {column}" if column else ""
 
 

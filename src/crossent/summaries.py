@@ -15,7 +15,16 @@ from crossent.accumulators.tables import KeyedSums
 from crossent.errors import DataError
 from crossent.evaluation import Evaluation
 from crossent.exact import PRODUCT_UNIT, Floats, exact_gram, exact_sum, to_float
+from crossent.series import first_without_time, order_of_time
 from crossent.statistics.estimates import Estimate, estimate, mean_estimates
+from crossent.statistics.serial import (
+    FEWEST,
+    SerialDependence,
+    few_times_factor,
+    neighbours,
+    serial_dependence,
+    window_sums,
+)
 from crossent.statistics.summary import LossSummary
 
 WEIGHT_OF_ROWS, BYTES, UNITS = "weight", "bytes", "units"
@@ -83,15 +92,74 @@ def cluster_summary(evaluation: Evaluation, names: Sequence[str], by: str, colum
     infinite = np.array([bool(t.floats(infinite_rows(column)).any()) for t in tables])
     sums = [t.floats(column)[counted] for t in tables]
     unit = evaluation.setup.cluster_column or "cluster"
-    return _summary(names, sums, exposure, infinite, unit)
+    order = _order(evaluation, tables[0], counted)
+    return _summary(names, sums, exposure, infinite, unit, order)
+
+
+def serial_dependences(
+    evaluation: Evaluation, reference: str, others: Sequence[str], by: str
+) -> tuple[SerialDependence, ...]:
+    """What neighbouring clusters do to each model's difference to the reference, where clusters are times.
+
+    Empty where there are no clusters, their names are neither numbers nor dates, or there are fewer than 20.
+    """
+    if evaluation.setup.cluster_column is None:
+        return ()
+    tables = [cast(Clusters, evaluation.accumulated(n, "clusters")) for n in (reference, *others)]
+    counted = tables[0].units()
+    keys = _counted_keys(tables[0].sums, counted)
+    order = order_of_time(keys) if len(keys) >= FEWEST else None
+    if order is None:
+        return ()
+    exposure = _exposure(tables[0].sums, by)[counted][order]
+    base, *rest = [t.sums.floats(LOSS)[counted][order] for t in tables]
+    found = []
+    for name, sums in zip(others, rest, strict=True):
+        gap = sums - base
+        residuals = gap - exact_sum(gap) / exact_sum(exposure) * exposure
+        found.append(serial_dependence(name, reference, residuals, float(exposure.sum())))
+    return tuple(f for f in found if f is not None)
+
+
+def _counted_keys(table: KeyedSums, counted: np.ndarray) -> list[str]:
+    return [key for key, unit in zip(table.sorted_keys(), counted.tolist(), strict=True) if unit]
+
+
+def _order(evaluation: Evaluation, table: KeyedSums, counted: np.ndarray) -> np.ndarray | None:
+    """The places of the counted clusters in the order of time; None where they have none."""
+    if not evaluation.setup.ordered:
+        return None
+    keys = _counted_keys(table, counted)
+    order = order_of_time(keys)
+    if order is None:
+        raise DataError(
+            "order-unclear",
+            "this is neither a number nor a date like the others, so that it has no place in an order",
+            column=evaluation.setup.cluster_column,
+            value=first_without_time(keys),
+            cure="write times as numbers or as 2024-05-17 (14:30), or name the column with --cluster",
+        )
+    return order
 
 
 def _summary(
-    names: Sequence[str], sums: Sequence[Floats], exposure: Floats, infinite: np.ndarray, unit: str
+    names: Sequence[str],
+    sums: Sequence[Floats],
+    exposure: Floats,
+    infinite: np.ndarray,
+    unit: str,
+    order: np.ndarray | None = None,
 ) -> LossSummary:
+    """Means and scatter over units; with an order of them, the scatter takes in their neighbours."""
     total_exposure = exact_sum(exposure)
     means = np.array([exact_sum(s) / total_exposure for s in sums])
     residuals = [s - m * exposure for s, m in zip(sums, means, strict=True)]
+    units = exposure.size
+    share = 1.0
+    if order is not None and units > 1:
+        lags = neighbours(units)
+        residuals = [window_sums(r[order], lags) for r in residuals]
+        share = few_times_factor(units, lags) / few_times_factor(units, 0) / (lags + 1)
     k = len(names)
     pairs = [(a, b) for a in range(k) for b in range(a, k)]
     gram = dict(zip(pairs, exact_gram(residuals, pairs), strict=True))
@@ -103,7 +171,7 @@ def _summary(
             differences[a, b] = differences[b, a] = to_float(difference, PRODUCT_UNIT)
     mean = np.where(infinite, np.inf, means)
     total = to_float(total_exposure)
-    return LossSummary(tuple(names), exposure.size, total, mean, scatter, differences, unit)
+    return LossSummary(tuple(names), units, total, mean, scatter * share, differences * share, unit)
 
 
 def _exposure(table: KeyedSums, by: str) -> Floats:
@@ -199,7 +267,8 @@ def treated_clusters(
     ]
     exposure = _exposure(clusters[0].sums, by)[counted]
     unit = evaluation.setup.cluster_column or "cluster"
-    return _summary(names, sums, exposure, np.array([infinite[name] for name in names]), unit)
+    order = _order(evaluation, clusters[0].sums, counted)
+    return _summary(names, sums, exposure, np.array([infinite[name] for name in names]), unit, order)
 
 
 def _shift(table: KeyedSums, change: KeyedSums | None) -> Floats:

@@ -27,6 +27,8 @@ class ReadOptions:
     id: str | None = None
     weight: str | None = None
     cluster: str | None = None
+    order: str | None = None
+    """Times: clusters whose neighbours may be alike."""
     groups: tuple[str, ...] = ()
     where: tuple[Condition, ...] = ()
     kind: str | None = None
@@ -77,6 +79,12 @@ class ReadOptions:
                 cure="units are the clusters: name only the unit",
             )
 
+        if self.order is not None and (self.unit or self.cluster) not in (None, self.order):
+            raise UsageError(
+                "order-and-cluster",
+                f"the order is {self.order}, but rows belong together by {self.unit or self.cluster}",
+                cure="rows of one time are taken together already: name either the order or the clusters",
+            )
         if self.position is not None and self.position in self.groups:
             raise UsageError(
                 "bad-option",
@@ -91,8 +99,8 @@ class ReadOptions:
 
     @property
     def cluster_column(self) -> str | None:
-        """Units are clusters too: their losses are what scatters independently."""
-        return self.unit or self.cluster
+        """Units are clusters too: their losses are what scatters independently. So are times."""
+        return self.unit or self.order or self.cluster
 
     def row_columns(self) -> tuple[str, ...]:
         """Columns named by option that every file must have, prediction and label aside."""

@@ -39,6 +39,8 @@ def _facts(d: DataRecord) -> list[tuple[str, str]]:
         facts.append(("weight", f"{d.weight_column}, summing to {plain(d.sum_of_weights)}"))
     if d.cluster_column:
         facts.append(("cluster", f"{d.cluster_column}, {things(d.clusters or 0, 'cluster')}"))
+    if d.neighbours is not None:
+        facts.append(("in order", f"with {things(d.neighbours, 'neighbour')} on either side"))
     if d.group_columns:
         facts.append(("groups", ", ".join(d.group_columns)))
     if d.unit_column:

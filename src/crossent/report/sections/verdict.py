@@ -57,4 +57,6 @@ def _errors(results: Results) -> str:
     errors = "± is the standard error"
     if results.data.cluster_column:
         errors += f", clustered by {results.data.cluster_column}"
+    if results.data.neighbours:
+        errors += f" and with {things(results.data.neighbours, 'neighbour')} on either side"
     return f"{errors}; intervals are at {cells.percent(results)}."
