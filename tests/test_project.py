@@ -156,6 +156,7 @@ LAYERS: dict[str, set[str]] = {
     "selection": {"describing", "held_out", "notes", "statements", "evaluation", "statistics", "results"},
     "report": {"mixture_sentences", "recalibration_sentences", "results", "sensitivity", "wording"},
     "api": {"runs", "deep", "selection", "evaluation", "report", "files"},
+    "sklearn": {"api", "losses", "functional", "statistics"},
     "testing": {"losses", "data", "accumulators"},
     "mixing": {"api", "combining", "deep", "engines", "preparing", "files", "mixture_sentences", "wording"},
     "crossent": {"api", "version", "information", "evaluation", "functional", "imbalance", "advice"},
