@@ -75,7 +75,17 @@ _HOMES = {
         "perplexity",
     ),
 }
-_PARTS = ("boosting", "calibration", "combining", "imbalance", "losses", "sampling", "testing", "torch")
+_PARTS = (
+    "boosting",
+    "calibration",
+    "combining",
+    "imbalance",
+    "losses",
+    "sampling",
+    "sklearn",
+    "testing",
+    "torch",
+)
 """Modules that are reached as attributes too: `crossent.losses.get(...)`."""
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

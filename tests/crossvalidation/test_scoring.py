@@ -65,10 +65,16 @@ def test_scores_of_regressors() -> None:
 
 def test_they_serve_where_scikit_learn_takes_scorers(fitted) -> None:
     _, X, y = fitted
-    search = GridSearchCV(LogisticRegression(max_iter=2000), {"C": [0.1, 1.0]}, scoring=scorer(), cv=3).fit(X, y)
-    theirs = GridSearchCV(LogisticRegression(max_iter=2000), {"C": [0.1, 1.0]}, scoring="neg_log_loss", cv=3).fit(X, y)
+    search = GridSearchCV(LogisticRegression(max_iter=2000), {"C": [0.1, 1.0]}, scoring=scorer(), cv=3).fit(
+        X, y
+    )
+    theirs = GridSearchCV(
+        LogisticRegression(max_iter=2000), {"C": [0.1, 1.0]}, scoring="neg_log_loss", cv=3
+    ).fit(X, y)
     assert search.best_score_ == pytest.approx(theirs.best_score_, rel=1e-9)
-    made = cross_validate(LogisticRegression(max_iter=2000), X, y, scoring={"a": scorer(), "b": scorer("brier")}, cv=3)
+    made = cross_validate(
+        LogisticRegression(max_iter=2000), X, y, scoring={"a": scorer(), "b": scorer("brier")}, cv=3
+    )
     assert {"test_a", "test_b"} <= made.keys()
     again = pickle.loads(pickle.dumps(scorer()))
     assert repr(clone(again, safe=False)) == "scorer('log_loss')"
