@@ -126,6 +126,7 @@ LAYERS: dict[str, set[str]] = {
     "calibration": {"kernels", "imbalance", "statistics", "_arrays"},
     "advice": {"data", "losses", "imbalance", "wording"},
     "boosting": {"losses", "functional"},
+    "criteria": {"_arrays", "information", "statistics"},
     "combining": {"_arrays", "information", "statistics"},
     "torch": {"losses", "functional", "imbalance"},
     "data": {"losses"},

@@ -79,6 +79,7 @@ _PARTS = (
     "boosting",
     "calibration",
     "combining",
+    "criteria",
     "imbalance",
     "losses",
     "sampling",
