@@ -83,6 +83,7 @@ _PARTS = (
     "imbalance",
     "losses",
     "sampling",
+    "sequential",
     "sklearn",
     "testing",
     "torch",

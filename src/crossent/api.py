@@ -13,6 +13,7 @@ from crossent.data.conditions import Condition, conditions, in_two_parts
 from crossent.data.options import ReadOptions, parse_classes
 from crossent.data.readers import Query
 from crossent.data.readers.places import parts_of
+from crossent.decided_early import with_stopping
 from crossent.distributed.plan import Plan
 from crossent.errors import MergeError, UsageError
 from crossent.evaluation import Evaluation
@@ -21,6 +22,7 @@ from crossent.preparing import DEFAULT_MEMORY, Prepared, RunOptions, prepare
 from crossent.results import Results
 from crossent.runs import evaluate_models
 from crossent.selection import Reading, Rule, read_results
+from crossent.stopping import check_stopping, evaluate_until_decided
 
 DEFAULT_SAMPLE = 200_000
 """Rows that are looked at once more where there are more of them."""
@@ -125,6 +127,7 @@ def select(
     deep: bool = False,
     sample: int = DEFAULT_SAMPLE,
     seed: int = 0,
+    stop_when_decided: bool = False,
     **options: Any,
 ) -> Report:
     """Compare the predictions of several models on the same rows, and choose one.
@@ -149,6 +152,9 @@ def select(
     With `deep` the rows are read once more, for what sums cannot tell; of more than `sample` rows, so many
     are taken by chance, by `seed`.
 
+    With `stop_when_decided` windows of rows are read in an order drawn by `seed`, until the model of the
+    lowest loss over all rows is decided; `results.stopping` says what was read and what was decided.
+
     Errors: DataError, UsageError.
 
     >>> labels = ["a", "b", "a", "b"]
@@ -168,6 +174,16 @@ def select(
     reading = Reading(level, rules, prior, baseline, provenance(asked), adjust, mcs_statistic)
     # before the data are read, which may take hours
     reading.check(tuple(columns) or tuple(inputs))
+    if stop_when_decided:
+        asked_for_all = {
+            "--deep": deep,
+            "--select-where": bool(select_where),
+            "--baseline": baseline is not None,
+            "--rule": rule != "best",
+            "--engine": engine != "local",
+            "--checkpoint": checkpoint is not None,
+        }
+        check_stopping(asked, len(tuple(columns) or inputs), asked_for_all)
     selected_on = None
     if chosen_on is not None:
         first = replace(run, plan=replace(plan, checkpoint=None if kept is None else _beside(kept)))
@@ -176,6 +192,9 @@ def select(
             prepare(inputs, for_choice, loss=loss, columns=columns, run=first), first
         )
     prepared = prepare(inputs, asked, loss=loss, columns=columns, run=run)
+    if stop_when_decided:
+        evaluation, stopping = evaluate_until_decided(prepared, level, seed)
+        return Report(with_stopping(read_results(evaluation, reading), stopping), evaluation)
     evaluation = evaluate_models(prepared, run)
     results = read_results(evaluation, reading, selected_on)
     if deep:

@@ -26,6 +26,7 @@ from crossent.cli_options import (
     reading_options,
     selected_on_option,
     selecting_options,
+    stopping_option,
     with_baseline,
 )
 from crossent.errors import CrossentError, UsageError
@@ -121,6 +122,7 @@ def _require_data(inputs: dict[str, object]) -> None:
 @data_options
 @selecting_options
 @held_out_options
+@stopping_option
 @reading_options
 @computing_options
 @deep_options
@@ -133,6 +135,12 @@ def select(file: tuple[str, ...], queries: tuple[str, ...], uri: str | None, **o
     """
     inputs = model_inputs(file, queries, uri)
     _require_data(inputs)
+    if options["stop_when_decided"] and options["state"] is not None:
+        raise UsageError(
+            "state-of-a-part",
+            "the sums of some rows, drawn until they decided, cannot be added to others",
+            cure="leave --state out, or --stop-when-decided",
+        )
     if options["baseline"] is not None:
         inputs, options["baseline"] = with_baseline(file, options["baseline"], queries, uri)
     _run(inputs, options, fail_if_worse=options.pop("fail_if_worse"))

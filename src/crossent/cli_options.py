@@ -186,6 +186,14 @@ held_out_options = _group(
     )
 )
 
+stopping_option = _group(
+    click.option(
+        "--stop-when-decided",
+        is_flag=True,
+        help="Read parts of the rows by chance, and stop as soon as the best model is decided.",
+    )
+)
+
 selected_on_option = _group(
     click.option(
         "--selected-on",
@@ -222,7 +230,7 @@ deep_options = _group(
         help="With --deep: look at about N rows, taken by chance, where there are more.",
     ),
     click.option(
-        "--seed", type=int, default=0, show_default=True, metavar="N", help="With --deep: of all chance."
+        "--seed", type=int, default=0, show_default=True, metavar="N", help="Of all that is left to chance."
     ),
 )
 

@@ -16,6 +16,7 @@ from crossent.statistics.generalised_pareto import TailIndex
 from crossent.statistics.optimism import Optimism
 from crossent.statistics.paired import Difference
 from crossent.statistics.serial import SerialDependence
+from crossent.statistics.stopping import Stopping
 from crossent.statistics.superior_ability import SuperiorAbility
 from crossent.statistics.treatment import Treatment
 
@@ -442,6 +443,9 @@ class Results:
     """(what, value): crossent version, Python, NumPy, platform, command, time."""
     findings: Findings | None = None
     """What the rows told when they were read once more; None where that was not asked for."""
+
+    stopping: Stopping | None = None
+    """None where reading was not to stop when decided; else what was read, which need not be all rows."""
 
     held_out: HeldOut | None = None
     """None where the choice was made on the rows that are reported on."""

@@ -22,6 +22,11 @@ def evaluate_models(prepared: Prepared, run: RunOptions | None = None) -> Evalua
             state = _accumulate(prepared.job, Path(folder), run or RunOptions())
     finally:
         give_back()
+    return evaluation_of(prepared, state)
+
+
+def evaluation_of(prepared: Prepared, state: State) -> Evaluation:
+    """The evaluation that holds these sums. Raises DataError where nothing was counted."""
     _check_weights(state, prepared.job)
     _check_bytes(state, prepared.job)
     return Evaluation(_setup(prepared), prepared.job.spec, state)

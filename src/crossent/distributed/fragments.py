@@ -40,8 +40,12 @@ def side_by_side(models: Sequence[Model], rows: int | None) -> list[Fragment]:
         return _by_files(sources)
     (count,) = counts
     assert count is not None
-    edges = _every(rows, count) if rows else _at_cuts(sources, count)
-    spans = [_Spans(source) for source in sources]
+    return between(models, _every(rows, count) if rows else _at_cuts(sources, count))
+
+
+def between(models: Sequence[Model], edges: Sequence[int]) -> list[Fragment]:
+    """Fragments from edge to edge, rows being counted over all files of a model."""
+    spans = [_Spans(model.source) for model in models]
     return [
         Fragment(number, tuple(s.windows(begin, end) for s in spans), (end - begin) * len(models))
         for number, (begin, end) in enumerate(pairwise(edges))

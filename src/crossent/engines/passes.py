@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crossent.accumulators.contract import Accumulator, Rows, Spec
+from crossent.accumulators.contract import Accumulator, Floats, Rows, Spec
 from crossent.accumulators.moments import Moments
 from crossent.accumulators.registry import new_states
 from crossent.data.alignment import Aligned, Model, OrderDiffers, check_same_rows, zipped
@@ -146,17 +146,23 @@ def zipped_state(job: Job) -> State:
         facts = shared_facts(job, aligned)
         if facts[0].ids is not None:
             state.runs.append(run_of(aligned.number, facts[0].ids))
-        losses = []
-        for model, piece, mine in zip(job.models, aligned.pieces, facts, strict=True):
-            rows = job.rows(model, piece, mine)
-            for accumulator in state.models[model.name].values():
-                accumulator.update(rows)
-            losses.append(rows.loss)
-        state.moments[0].update(losses, facts[0].weight, facts[0].bytes)
-        job.progress(len(aligned.pieces[0]) * len(job.models))
+        add_rows(job, state, aligned, facts)
 
     stream = zipped(job.models, job.options.where, job.batch_rows(job.models))
     return merged(run(stream, lambda: job.new_state([names]), update, job.threads))
+
+
+def add_rows(job: Job, state: State, aligned: Aligned, facts: Sequence[Facts]) -> list[Floats]:
+    """Score the same rows of all models and add them to a state; returns their losses."""
+    losses = []
+    for model, piece, mine in zip(job.models, aligned.pieces, facts, strict=True):
+        rows = job.rows(model, piece, mine)
+        for accumulator in state.models[model.name].values():
+            accumulator.update(rows)
+        losses.append(rows.loss)
+    state.moments[0].update(losses, facts[0].weight, facts[0].bytes)
+    job.progress(len(aligned.pieces[0]) * len(job.models))
+    return losses
 
 
 def shared_facts(job: Job, aligned: Aligned) -> list[Facts]:

@@ -7,6 +7,7 @@ rows. `batches` streams the named columns in bounded memory; nothing about their
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -104,6 +105,11 @@ class Source(ABC):
         """For each file, the rows at which reading may begin without reading what is before them."""
         return tuple((0,) for _ in self.files)
 
+    @property
+    def entered_anywhere(self) -> bool:
+        """Whether reading may begin at any row without reading what is before it."""
+        return False
+
 
 class FileReader(ABC):
     """One file of one format: opening it learns its columns, `batches` opens it again and streams.
@@ -145,6 +151,18 @@ class FileReader(ABC):
         """
         yield from cut_to(self.batches(columns, batch_rows, types), 0, begin, end)
 
+    def windows(
+        self,
+        columns: Sequence[str],
+        batch_rows: int,
+        types: Mapping[str, pa.DataType],
+        spans: Sequence[tuple[int, int | None]],
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """`window` of several spans, ascending and apart, each batch with the number of its first row. A
+        format that reads what is before a window and passes over it does so once for all of them.
+        """
+        yield from cut_to_spans(self.batches(columns, batch_rows, types), 0, spans)
+
 
 def cut_to(
     batches: Iterator[pa.RecordBatch], first: int, begin: int, end: int | None
@@ -158,3 +176,23 @@ def cut_to(
         first += batch.num_rows
         if end is not None and first >= end:
             return
+
+
+def cut_to_spans(
+    batches: Iterator[pa.RecordBatch], first: int, spans: Sequence[tuple[int, int | None]]
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The rows of ascending spans of batches that start at row `first`, with the number of the first one."""
+    left = deque(spans)
+    for batch in batches:
+        after = first + batch.num_rows
+        while left and left[0][0] < after:
+            begin, end = left[0]
+            low, high = max(begin, first), after if end is None else min(end, after)
+            if low < high:
+                yield low, batch.slice(low - first, high - low)
+            if end is None or end > after:
+                break
+            left.popleft()
+        if not left:
+            return
+        first = after

@@ -7,6 +7,8 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -40,20 +42,19 @@ class FileSource(Source):
     def batches(
         self, columns: Sequence[str], batch_rows: int, types: Mapping[str, pa.DataType] | None = None
     ) -> Iterator[Chunk]:
-        windows = map(Window, range(len(self.readers))) if self.windows is None else self.windows
-        for window in windows:
-            reader, constants = self.readers[window.file], self.partitions[window.file]
+        windows = [Window(i) for i in range(len(self.readers))] if self.windows is None else self.windows
+        for file, together in groupby(windows, key=attrgetter("file")):
+            reader, constants = self.readers[file], self.partitions[file]
             # Without a column of their own the rows could not be counted.
             own = [name for name in columns if name not in constants] or self.schema.names[:1]
             wanted = {name: self.schema.field(name).type for name in own} | dict(types or {})
-            first_row = window.begin
             if self.windows is None:
-                batches = reader.batches(own, batch_rows, wanted)
+                batches = _numbered(reader.batches(own, batch_rows, wanted))
             else:
-                batches = reader.window(own, batch_rows, wanted, window.begin, window.end)
-            for batch in batches:
+                spans = [(window.begin, window.end) for window in together]
+                batches = reader.windows(own, batch_rows, wanted, spans)
+            for first_row, batch in batches:
                 yield Chunk(_with_constants(batch, columns, constants), str(reader.path), first_row)
-                first_row += batch.num_rows
 
     def part(self, windows: Sequence[Window]) -> FileSource:
         used = sorted({window.file for window in windows})
@@ -68,6 +69,14 @@ class FileSource(Source):
     @property
     def cuts(self) -> tuple[tuple[int, ...], ...]:
         return tuple(reader.cuts for reader in self.readers)
+
+
+def _numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Each batch with the number of its first row."""
+    first = 0
+    for batch in batches:
+        yield first, batch
+        first += batch.num_rows
 
 
 def open_files(places: Sequence[str], name: str, format: str | None) -> FileSource:

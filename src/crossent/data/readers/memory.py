@@ -25,16 +25,27 @@ class MemorySource(Source):
     table: pa.Table = field(repr=False)
     first_row: int = 0
     """Number of the table's first row."""
+    windows: tuple[Window, ...] = (Window(0),)
+    """Which of its rows are meant."""
 
     def batches(
         self, columns: Sequence[str], batch_rows: int, types: Mapping[str, pa.DataType] | None = None
     ) -> Iterator[Chunk]:
-        first_row = self.first_row
-        for batch in self.table.select(list(columns)).to_batches(max_chunksize=batch_rows):
-            yield Chunk(batch, self.name, first_row)
-            first_row += batch.num_rows
+        table = self.table.select(list(columns))
+        for window in self.windows:
+            first_row = self.first_row + window.begin
+            end = table.num_rows if window.end is None else window.end
+            for batch in table.slice(window.begin, end - window.begin).to_batches(max_chunksize=batch_rows):
+                yield Chunk(batch, self.name, first_row)
+                first_row += batch.num_rows
+
+    @property
+    def entered_anywhere(self) -> bool:
+        return True
 
     def part(self, windows: Sequence[Window]) -> MemorySource:
+        if len(windows) > 1:
+            return replace(self, windows=tuple(windows))
         window = windows[0] if windows else Window(0, 0, 0)
         end = self.table.num_rows if window.end is None else window.end
         some = self.table.slice(window.begin, end - window.begin)

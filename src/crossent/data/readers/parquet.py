@@ -10,7 +10,7 @@ from itertools import accumulate
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crossent.data.readers.contract import FileReader, cut_to
+from crossent.data.readers.contract import FileReader, cut_to, cut_to_spans
 from crossent.data.readers.faults import translated
 from crossent.data.readers.places import Place, native
 from crossent.data.readers.registry import register_reader
@@ -55,6 +55,22 @@ class ParquetReader(FileReader):
         last = len(self.cuts) if end is None else bisect_left(self.cuts, end)
         groups = self._groups(columns, batch_rows, range(first, last))
         yield from cut_to(groups, self.cuts[first], begin, end)
+
+    def windows(
+        self,
+        columns: Sequence[str],
+        batch_rows: int,
+        types: Mapping[str, pa.DataType],
+        spans: Sequence[tuple[int, int | None]],
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        waiting: dict[int, list[tuple[int, int | None]]] = {}
+        for begin, end in spans:
+            waiting.setdefault(bisect_right(self.cuts, begin) - 1, []).append((begin, end))
+        for group, inside in waiting.items():
+            final = inside[-1][1]
+            stop = len(self.cuts) if final is None else bisect_left(self.cuts, final)
+            batches = self._groups(columns, batch_rows, range(group, max(stop, group + 1)))
+            yield from cut_to_spans(batches, self.cuts[group], inside)
 
     def _groups(
         self, columns: Sequence[str], batch_rows: int, groups: range | None

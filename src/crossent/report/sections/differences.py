@@ -16,7 +16,7 @@ from crossent.wording import adjusted_p, interval
 def differences(results: Results) -> Section | None:
     """Every model against the best, then every two."""
     comparison = results.comparison
-    if comparison is None or not comparison.differences:
+    if comparison is None or not comparison.differences or _stopped(results):
         return None
     chart = IntervalChart(
         f"Loss minus that of {comparison.reference}, {cells.percent(results)} interval",
@@ -38,6 +38,11 @@ def differences(results: Results) -> Section | None:
         "Detectable is the smallest true difference that this test would find with power 0.8."
     )
     return Section("Differences", "differences", tuple(blocks), lead)
+
+
+def _stopped(results: Results) -> bool:
+    """Whether reading stopped early: differences then have intervals and a section of their own."""
+    return results.stopping is not None and results.stopping.decided
 
 
 def _point(results: Results, d: Difference) -> IntervalPoint:
