@@ -81,6 +81,9 @@ def _by_sequence(comparison: Comparison, stopping: Stopping) -> Comparison:
         confidence_set=None,
         adjustment="bonferroni",
         if_independent=(),
+        serial=(),
+        optimism=None,
+        treatments=(),
     )
 
 

@@ -75,7 +75,7 @@ def _how(found: Stopping) -> str:
         f"{things(found.windows, 'window')} of {things(found.window_rows, 'row')}, of "
         f"{count(found.windows_of_all)}, were drawn by chance with seed {found.seed}, and looked at "
         f"{things(found.looks, 'time')}. To get at them "
-        f"{plain(100 * decoded, 1)} % of the rows had to be decoded, as a file is entered only at some places."
+        f"{plain(100 * decoded, 1)} % of the rows had to be decoded: a file is entered only at some places."
     )
 
 
