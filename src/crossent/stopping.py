@@ -52,8 +52,8 @@ def check_stopping(options: ReadOptions, models: int, for_all: Mapping[str, bool
         raise _refused("there is one model, and nothing to decide", "name several models")
     if options.unit is None and options.cluster_column is not None:
         raise _refused(
-            f"how sure a verdict is depends on how many values of {options.cluster_column} there are, which is "
-            "the same however few rows of each are read",
+            f"how sure a verdict is depends on how many values of {options.cluster_column} there are, which "
+            "is the same however few rows of each are read",
             "leave clusters and times out to decide about these rows alone, or --stop-when-decided",
         )
     needs = {"--unit": options.unit is not None, "--on-missing": options.on_missing != "error", **for_all}
