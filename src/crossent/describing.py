@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import cast
 
@@ -293,7 +293,7 @@ def _root(squared: Estimate) -> Estimate:
     """The root of an estimate, its standard error by the delta method."""
     root = math.sqrt(squared.value)
     se = None if squared.se is None else squared.se / (2.0 * root) if root else 0.0
-    return Estimate(root, se, squared.units)
+    return replace(squared, value=root, se=se)
 
 
 def _exp(loss: float) -> float:

@@ -13,6 +13,8 @@ from crossent.wording import count, percent, plain, things, with_error
 
 FEW_CLUSTERS = 30
 FEW_ROWS = 100
+FEWER_DEGREES = 0.5
+"""Below this share of the units, degrees of freedom are worth a note."""
 SEVERAL = 3
 LARGE_OPTIMISM = 0.25
 """Of a standard error: with its middle off by as much, a 95 % interval covers 94.3 %, by twice as much
@@ -70,6 +72,7 @@ def _about_rows(results: Results) -> Iterator[Note]:
             "What can be decided depends on whether rows are divided by their sum (--renormalise). As they "
             "are, what is missing from the sum counts as a mistake; divided, it is forgiven.",
         )
+    yield from _about_degrees(results)
     loss = losses.get(results.loss)
     if not (results.about_numbers or loss.strictly_proper):
         yield Note("not-strictly-proper", _not_strictly_proper(loss))
@@ -109,6 +112,19 @@ def _about_neighbours(results: Results) -> Iterator[Note]:
             f"and its standard error is too small by a factor of {plain(worst.factor, 1)}. --order {column} "
             "allows for that.",
         )
+
+
+def _about_degrees(results: Results) -> Iterator[Note]:
+    loss = results.models[0].loss
+    if loss.df is None or loss.df >= FEWER_DEGREES * (loss.units - 1):
+        return
+    column = results.data.cluster_column
+    what = f"The clusters of {column} differ so much in size" if column else "The weights differ so much"
+    yield Note(
+        "unequal-units",
+        f"{what} that standard errors rest on {plain(loss.df, 1)} degrees of freedom rather than "
+        f"{count(loss.units - 1)}: intervals are wider for it, and p-values larger.",
+    )
 
 
 def _not_strictly_proper(loss: losses.Loss) -> str:

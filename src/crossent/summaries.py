@@ -25,7 +25,7 @@ from crossent.statistics.serial import (
     serial_dependence,
     window_sums,
 )
-from crossent.statistics.summary import LossSummary
+from crossent.statistics.summary import LossSummary, degrees_of_freedom
 
 WEIGHT_OF_ROWS, BYTES, UNITS = "weight", "bytes", "units"
 """What a loss can be divided by: the weight (a mean over rows), bytes, or the number of units."""
@@ -45,7 +45,8 @@ def row_summary(moments: Moments, by: str = WEIGHT_OF_ROWS) -> LossSummary:
                 scatter[a, b] = scatter[b, a] = ints.scatter([(a, b, 1)])
                 differences[a, b] = differences[b, a] = ints.scatter([(a, a, 1), (b, b, 1), (a, b, -2)])
     mean = np.array([np.inf if infinite[a] else ints.mean(a) for a in range(k)])
-    return LossSummary(names, moments.rows, float(moments.total(exposure)), mean, scatter, differences)
+    total = float(moments.total(exposure))
+    return LossSummary(names, moments.rows, total, mean, scatter, differences, df=ints.degrees_of_freedom())
 
 
 class _Integers:
@@ -62,6 +63,13 @@ class _Integers:
 
     def mean(self, a: int) -> float:
         return self._product(0, self._first + a) / self.total_exposure
+
+    def degrees_of_freedom(self) -> float | None:
+        """Kish's effective number of rows less one where rows count differently, else None."""
+        ee, e = self._product(self._index, self._index), self.total_exposure
+        rows = self._moments.rows
+        # equal exposures: n Σ E² = (Σ E)²; sums are in units of 2**-1074, products of 2**-2148
+        return None if not ee or rows * ee << PRODUCT_UNIT == e * e else (e * e) / (ee << PRODUCT_UNIT) - 1.0
 
     def scatter(self, parts: Sequence[tuple[int, int, int]]) -> float:
         """Σ over parts (a, b, factor) of factor · Σ_i (u_a − L̄_a e)(u_b − L̄_b e), rounded once."""
@@ -171,7 +179,8 @@ def _summary(
             differences[a, b] = differences[b, a] = to_float(difference, PRODUCT_UNIT)
     mean = np.where(infinite, np.inf, means)
     total = to_float(total_exposure)
-    return LossSummary(tuple(names), units, total, mean, scatter * share, differences * share, unit)
+    df = degrees_of_freedom(exposure) if units > 1 else None
+    return LossSummary(tuple(names), units, total, mean, scatter * share, differences * share, unit, df)
 
 
 def _exposure(table: KeyedSums, by: str) -> Floats:
@@ -246,7 +255,7 @@ def treated(
     variance = (e * e * ll - 2 * e * loss_sum * wl + loss_sum * loss_sum * ww) / ((e * e) << PRODUCT_UNIT)
     n = moments.rows
     scale = n / (n - 1) / to_float(e, PRODUCT_UNIT) ** 2 if n > 1 else np.nan
-    loss = estimate(np.inf if infinite else loss_sum / e, variance * scale, n)
+    loss = estimate(np.inf if infinite else loss_sum / e, variance * scale, n, first.degrees_of_freedom())
     clustered = None
     if evaluation.setup.cluster_column is not None:
         summary = treated_clusters(evaluation, {name: changes}, WEIGHT_OF_ROWS, {name: infinite})

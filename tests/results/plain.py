@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,16 @@ class Figure:
     value: float
     se: float | None
     units: int
+    df: float = math.nan
+    """Of the t test; only means have it."""
+
+
+def satterthwaite(exposure: Array) -> float:
+    """tr(C)² / tr(C²) of the covariance of the clusters' residuals, were rows independent, after CR2."""
+    share = exposure / exposure.sum()
+    scale = np.diag(1.0 / np.sqrt(1.0 - share))
+    covariance = scale @ (np.diag(share) - np.outer(share, share)) @ scale
+    return float(np.trace(covariance) ** 2 / np.trace(covariance @ covariance))
 
 
 def ratio(numerator: Array, exposure: Array) -> Figure:
@@ -190,12 +200,14 @@ class Plain:
     def by_rows(self, values: Array, exposure: Array | None = None) -> Figure:
         w = self.w[self.counted]
         over = w if exposure is None else w * exposure[self.counted]
-        return ratio(w * values[self.counted], over)
+        effective = over.sum() ** 2 / (over**2).sum()
+        return replace(ratio(w * values[self.counted], over), df=effective - 1)
 
     def by_clusters(self, values: Array, exposure: Array | None = None) -> Figure:
         w, keys = self.w[self.counted], self.design.cluster[self.counted]
         over = w if exposure is None else w * exposure[self.counted]
-        return ratio(totals(keys, w * values[self.counted]), totals(keys, over))
+        exposures = totals(keys, over)
+        return replace(ratio(totals(keys, w * values[self.counted]), exposures), df=satterthwaite(exposures))
 
     def mean(self, values: Array, exposure: Array | None = None) -> Figure:
         return (self.by_clusters if self.clustered else self.by_rows)(values, exposure)
@@ -265,11 +277,11 @@ def holm(p: Iterable[float | None]) -> list[float | None]:
 def t_test(d: Figure) -> float | None:
     if d.se is None:
         return None
-    return float(2 * stats.t.sf(abs(d.value) / d.se, d.units - 1))
+    return float(2 * stats.t.sf(abs(d.value) / d.se, d.df))
 
 
 def detectable(d: Figure, level: float) -> float | None:
     if d.se is None:
         return None
-    t = stats.t(d.units - 1)
+    t = stats.t(d.df)
     return float((t.ppf(0.5 + level / 2) + t.ppf(0.8)) * d.se)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,19 @@ class Estimate:
     """A value with what is known of its sampling error.
 
     `se` is None where it is undefined (fewer than two units, an infinite value). `units` is the number of
-    independent units behind it (rows or clusters); the interval uses t with units − 1 degrees of freedom.
+    independent units behind it (rows or clusters); the interval uses t with `degrees` degrees of freedom.
     """
 
     value: float
     se: float | None
     units: int
+    df: float | None = None
+    """Degrees of freedom where units differ in size; None: units − 1."""
+
+    @property
+    def degrees(self) -> float:
+        """The degrees of freedom behind the standard error."""
+        return self.units - 1 if self.df is None else self.df
 
     def interval(self, level: float = 0.95) -> tuple[float, float] | None:
         """The two-sided t interval, or None where there is no standard error.
@@ -40,25 +47,26 @@ class Estimate:
         """
         if self.se is None or self.units < 2:
             return None
-        half = t_quantile(0.5 + level / 2, self.units - 1) * self.se
+        half = t_quantile(0.5 + level / 2, self.degrees) * self.se
         return self.value - half, self.value + half
 
     def scaled(self, factor: float) -> Estimate:
         """The same estimate in another unit, such as bits for nats."""
-        return Estimate(self.value * factor, None if self.se is None else self.se * abs(factor), self.units)
+        return replace(self, value=self.value * factor, se=None if self.se is None else self.se * abs(factor))
 
 
-def estimate(value: float, variance: float, units: int) -> Estimate:
+def estimate(value: float, variance: float, units: int, df: float | None = None) -> Estimate:
     """An Estimate from a variance that may be nan (undefined)."""
     usable = math.isfinite(value) and math.isfinite(variance) and units > 1
-    return Estimate(value, math.sqrt(variance) if usable else None, units)
+    return Estimate(value, math.sqrt(variance) if usable else None, units, df)
 
 
 def mean_estimates(summary: LossSummary) -> tuple[Estimate, ...]:
     """The K mean losses with their standard errors."""
     variance = summary.covariance().diagonal()
     return tuple(
-        estimate(float(m), float(v), summary.units) for m, v in zip(summary.mean, variance, strict=True)
+        estimate(float(m), float(v), summary.units, summary.df)
+        for m, v in zip(summary.mean, variance, strict=True)
     )
 
 

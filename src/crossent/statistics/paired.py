@@ -55,10 +55,11 @@ def compare(
 ) -> Difference:
     """Mean loss of `model` minus that of `reference` with its paired standard error and t test.
 
-    t = difference / SE with units − 1 degrees of freedom, SE² = `difference_variance()` of the pair. Two
-    models whose losses agree on every unit are "identical" (p = 1); a difference that is constant and not
-    zero has SE 0 and p = 0. `infinite` is asked only where one of the two losses is infinite. Raises
-    UsageError for an unknown model, a level outside (0, 1), or an infinite loss without `infinite`.
+    t = difference / SE with units − 1 degrees of freedom (fewer where clusters differ in size: `summary.df`),
+    SE² = `difference_variance()` of the pair. Two models whose losses agree on every unit are "identical"
+    (p = 1); a difference that is constant and not zero has SE 0 and p = 0. `infinite` is asked only where
+    one of the two losses is infinite. Raises UsageError for an unknown model, a level outside (0, 1), or an
+    infinite loss without `infinite`.
     """
     return _table(summary, [(model, reference)], level, infinite)[0]
 
@@ -121,12 +122,13 @@ def _difference(
     infinite: InfiniteCounts | None,
 ) -> Difference:
     a, b = _position(summary, model), _position(summary, reference)
-    gap = estimate(float(summary.mean[a]) - float(summary.mean[b]), float(variance[a, b]), summary.units)
+    value = float(summary.mean[a]) - float(summary.mean[b])
+    gap = estimate(value, float(variance[a, b]), summary.units, summary.df)
     finite = bool(summary.finite[a] and summary.finite[b])
     n_infinite, of_finite = (0, None) if finite else _infinite_rows(infinite, model, reference)
     detectable = None
     if gap.se is not None and (gap.se, gap.value) != (0.0, 0.0):
-        detectable = minimum_detectable_difference(gap.se, level=level, df=summary.units - 1)
+        detectable = minimum_detectable_difference(gap.se, level=level, df=gap.degrees)
     return Difference(model, reference, gap, _p_value(gap), None, detectable, n_infinite, of_finite, "")
 
 
@@ -155,7 +157,7 @@ def _p_value(gap: Estimate) -> float | None:
         return None
     if gap.se == 0.0:
         return 1.0 if gap.value == 0.0 else 0.0
-    return float(2.0 * special.stdtr(gap.units - 1, -abs(gap.value) / gap.se))
+    return float(2.0 * special.stdtr(gap.degrees, -abs(gap.value) / gap.se))
 
 
 def _verdict(d: Difference, p_adjusted: float | None, level: float) -> str:

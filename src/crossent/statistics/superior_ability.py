@@ -83,7 +83,7 @@ def superior_ability(
         return None
     models = [base, *others]
     variance = summary.difference_variance()[np.ix_(models, models)]
-    z = _scores(summary.mean[base] - summary.mean[others], variance[0, 1:], summary.units)
+    z = _scores(summary.mean[base] - summary.mean[others], variance[0, 1:], summary.degrees)
     centres = _centres(z, summary.units)
     steps, exceeded = _simulated(z, centres, variance, draws, seed)
     names = [summary.names[i] for i in others]
@@ -106,12 +106,12 @@ def superior_ability(
     )
 
 
-def _scores(difference: Floats, variance: Floats, units: int) -> Floats:
+def _scores(difference: Floats, variance: Floats, degrees: float) -> Floats:
     """z with the one-sided p-value of each difference; ±inf where it is constant, 0 where it is none."""
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(difference == 0.0, 0.0, difference / np.sqrt(variance))
     # through the lower tail, which keeps its digits
-    scores: Floats = -np.sign(t) * special.ndtri(special.stdtr(units - 1, -np.abs(t)))
+    scores: Floats = -np.sign(t) * special.ndtri(special.stdtr(degrees, -np.abs(t)))
     return scores
 
 
