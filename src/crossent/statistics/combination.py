@@ -180,8 +180,8 @@ def _gain(blocks: Blocks, fitted: Sequence[Floats], best: int) -> tuple[Estimate
     places = min(units, MOST_UNITS)
     gains, sizes, loss = np.zeros(places), np.zeros(places), 0.0
     for fold, weights in enumerate(fitted):
-        for block in Without(blocks, fold, only=True):
-            rows = block.keep(block.weight > 0.0)
+        for block in blocks:
+            rows = block.keep((block.fold == fold) & (block.weight > 0.0))
             mixture = rows.mixture(weights)
             with np.errstate(invalid="ignore"):
                 gain = mixture - rows.behind[:, best]

@@ -48,12 +48,11 @@ def _scores(blocks: Blocks, counts: Floats) -> Floats:
     """(K,) mean log score of the average of the models counted and one more of each."""
     sums, total = np.zeros(counts.size), 0.0
     for block in blocks:
-        used = block.weight > 0.0
-        weight = block.weight[used]
-        total += float(weight.sum())
+        total += float(block.weight.sum())
         summed = block.relative @ counts
         with np.errstate(divide="ignore"):
             logs = np.log(summed[:, None] + block.relative) + block.top[:, None]
-        sums += weight @ logs[used]
+        logs[block.weight == 0.0] = 0.0  # not −∞, times which 0 is no number
+        sums += block.weight @ logs
     scores: Floats = sums / total - np.log(counts.sum() + 1.0)
     return scores

@@ -9,8 +9,7 @@ memory holds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
-from functools import cached_property
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +32,8 @@ class LogScores:
 
     behind: Floats
     """(n, K) log-probabilities less the greatest of the row: −∞ to 0."""
+    relative: Floats
+    """(n, K) their exponentials."""
     top: Floats
     """(n,) the greatest log-probability."""
     weight: Floats
@@ -41,12 +42,6 @@ class LogScores:
     """(n,) from 0."""
     fold: Ints
     """(n,) which part of a cross-validation the row belongs to."""
-
-    @cached_property
-    def relative(self) -> Floats:
-        """(n, K) the same as probabilities: from 0 to 1, the greatest of each row 1."""
-        probabilities: Floats = np.exp(self.behind)
-        return probabilities
 
     def keep(self, rows: NDArray[np.bool_] | slice) -> LogScores:
         """The rows where a mask is true, or a stretch of them."""
@@ -64,15 +59,14 @@ class LogScores:
 
 @dataclass(frozen=True)
 class Without:
-    """All rows but those of one fold; or, with `only`, those."""
+    """All rows, those of one fold with the weight 0: nothing is copied."""
 
     blocks: Blocks
     fold: int
-    only: bool = False
 
     def __iter__(self) -> Iterator[LogScores]:
         for block in self.blocks:
-            yield block.keep((block.fold == self.fold) == self.only)
+            yield replace(block, weight=np.where(block.fold == self.fold, 0.0, block.weight))
 
 
 def log_scores(
@@ -93,7 +87,8 @@ def log_scores(
         raise impossible(first + int(none[0]))
     n = len(log_p)
     return LogScores(
-        log_p - top[:, None],
+        behind := log_p - top[:, None],
+        np.exp(behind),
         top,
         np.ones(n) if weight is None else weight,
         first + np.arange(n) if unit is None else unit,
