@@ -82,6 +82,7 @@ _PARTS = (
     "criteria",
     "imbalance",
     "losses",
+    "planning",
     "sampling",
     "sequential",
     "sklearn",

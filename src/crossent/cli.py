@@ -29,6 +29,7 @@ from crossent.cli_options import (
     stopping_option,
     with_baseline,
 )
+from crossent.cli_plan import plan
 from crossent.errors import CrossentError, UsageError
 
 if TYPE_CHECKING:
@@ -173,6 +174,7 @@ def report(saved: str, **options: Any) -> None:
 
 
 cli.add_command(advise)
+cli.add_command(plan)
 cli.add_command(combine)
 cli.add_command(calibrate)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from crossent.findings import Findings
 from crossent.statistics.calibration_error import Reliability
 from crossent.statistics.confidence_set import ConfidenceSet
+from crossent.statistics.designs import PairPlan
 from crossent.statistics.estimates import Estimate
 from crossent.statistics.generalised_pareto import TailIndex
 from crossent.statistics.optimism import Optimism
@@ -342,6 +343,8 @@ class Comparison:
     """Whether any candidate is better than the baseline; None without one, or with a single candidate."""
     treatments: tuple[Treatment, ...] = ()
     """As asked, then at floors and with rows divided by their sum; empty where that changes nothing."""
+    plans: tuple[PairPlan, ...] = ()
+    """What the comparison of each model with the best could show, and how much more would need."""
 
 
 @dataclass(frozen=True)

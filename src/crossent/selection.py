@@ -15,6 +15,8 @@ from crossent.notes import notes_on
 from crossent.results import Comparison, Gate, ModelResult, Results
 from crossent.statements import gate_sentence, statements
 from crossent.statistics.confidence_set import check_statistic, model_confidence_set
+from crossent.statistics.designs import PairPlan, pair_plan
+from crossent.statistics.estimates import mean_estimates
 from crossent.statistics.multiplicity import check_adjustment
 from crossent.statistics.optimism import selection_optimism
 from crossent.statistics.paired import Difference, InfiniteCounts, against, compare, pairwise
@@ -220,7 +222,17 @@ def _comparison(
         superior=superior,
         if_independent=() if rows is None else scaled(_misled(rows, every, reading, infinite)),
         treatments=treatments(evaluation, describer.by, describer.scale, level, adjust),
+        plans=_plans(scaled(first), summary, describer.scale, level),
     )
+
+
+def _plans(
+    differences: Sequence[Difference], summary: LossSummary, scale: float, level: float
+) -> tuple[PairPlan, ...]:
+    """What each comparison with the best could show."""
+    found = {n: e.scaled(scale) for n, e in zip(summary.names, mean_estimates(summary), strict=True)}
+    plans = (pair_plan(d, found[d.model], found[d.reference], level) for d in differences)
+    return tuple(plan for plan in plans if plan is not None)
 
 
 def _serial(

@@ -79,7 +79,7 @@ def correlated_posterior(
 
     >>> below, equal, above = correlated_posterior([0.1, 0.3, 0.2, 0.2], 1 / 3, rope=0.01)
     >>> round(above, 3)
-    0.971
+    0.972
 
     Source: Corani & Benavoli 2015, Machine Learning 100:285-304, doi:10.1007/s10994-015-5486-z.
     """
