@@ -21,14 +21,16 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.report  ## choose between six models of flight delays and write demo-report.html
-	$(BIN)/crossent select $(FLIGHTS) --cluster day --positive late --html $(PAGE)
+	$(BIN)/crossent select $(FLIGHTS) --cluster day --positive late --deep --html $(PAGE)
 	@echo "The page is $(abspath $(PAGE))"
 
-# What only shows or describes what was computed need not be seen twice; tests/native compares all kernels itself.
-SHOWS := report docs native test_benchmarks.py $(addprefix torch/test_,huggingface.py modules.py parallel.py plain.py triton.py)
+# What computes no loss, or only shows one, need not be seen twice; tests/native compares all kernels itself.
+NO_KERNELS := advice crossvalidation databases data_layer distributed docs native readers report statistics storage \
+	test_benchmarks.py test_project.py test_wording.py \
+	$(addprefix torch/test_,huggingface.py modules.py parallel.py plain.py triton.py)
 
 test: $(VENV)/.dev  ## the whole suite, with every extra installed; once without the core
-	CROSSENT_KERNELS=reference $(BIN)/python -m pytest -q $(addprefix --ignore=tests/,$(SHOWS))
+	CROSSENT_KERNELS=reference $(BIN)/python -m pytest -q $(addprefix --ignore=tests/,$(NO_KERNELS))
 	$(BIN)/python -m pytest
 
 test-faults: $(VENV)/.dev  ## kills workers, drivers and nodes, changes files, fills disks: the right answer or a clear error
