@@ -13,7 +13,7 @@ from dataclasses import replace
 from crossent.results import Comparison, Note, Results
 from crossent.statistics.paired import Difference
 from crossent.statistics.stopping import Separation, Stopping
-from crossent.wording import confidence, count, percent, signed, things, with_error
+from crossent.wording import confidence, count, percent, plain, things, with_error
 
 SHOWN = 4
 """Models named in one sentence; the others are counted."""
@@ -52,14 +52,12 @@ def share_read(stopping: Stopping) -> str:
     return percent(share, max(0, 1 - math.floor(math.log10(100 * share)))) if share < 0.1 else percent(share)
 
 
-def amount(pair: Separation) -> str:
+def _amount(pair: Separation) -> str:
     """How much worse the worse one is, with the ends of its interval."""
-    if math.isinf(pair.difference):
-        return "infinite loss"
     width = pair.high - pair.low
     places = min(8, max(0, 1 - math.floor(math.log10(width)))) if width > 0.0 else 6
-    ends = f"{signed(pair.low, places)} to {signed(pair.high, places)}"
-    return f"{signed(pair.difference, places)}, {ends}"
+    ends = f"{plain(pair.low, places)} to {plain(pair.high, places)}"
+    return f"{pair.worse} by {plain(pair.difference, places)} ({ends})"
 
 
 def _by_sequence(comparison: Comparison, stopping: Stopping) -> Comparison:
@@ -92,20 +90,16 @@ def _sentences(results: Results, stopping: Stopping) -> Iterator[str]:
     yield f"{stopping.leader} is the best model: {read} were enough to decide it."
     finite = [p for p in stopping.against_leader if math.isfinite(p.difference)]
     if finite:
-        shown = [f"{p.worse} ({amount(p)})" for p in finite[:SHOWN]]
+        shown = [_amount(p) for p in finite[:SHOWN]]
         if len(finite) > SHOWN:
             shown.append(f"{len(finite) - SHOWN} more")
         names = shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
-        unit = "" if results.unit == "1" else f" {results.unit}"
-        verb = "is" if len(finite) == 1 else "are"
-        yield (
-            f"{names}{unit} {verb} worse on all rows at {confidence(stopping.level)}, over all pairs and "
-            "however often one looked."
-        )
+        sure = f"at {confidence(stopping.level)} for all pairs together, however often one looks"
+        yield f"Worse on all rows{results.in_unit}: {names}; {sure}."
     for model in results.models:
         if model.n_infinite:
             zeros = things(model.n_infinite, "label")
             yield f"{model.name} gave {zeros} probability 0, so its {results.loss_title} is infinite."
     best = results.model(stopping.leader or "").loss
     drawn = f"{things(stopping.windows, 'window')} of rows drawn by chance with seed {stopping.seed}"
-    yield f"Its {results.loss_title} is {with_error(best)}, estimated from {drawn}."
+    yield f"The {results.loss_title} of {stopping.leader} is {with_error(best)}, estimated from {drawn}."

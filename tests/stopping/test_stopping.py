@@ -180,6 +180,17 @@ def test_sorted_data_are_ever_misjudged_in_at_most_a_twentieth() -> None:
     assert missed / runs <= 0.05
 
 
+def test_sentences_and_section_say_how_much_was_read(stopped) -> None:
+    from crossent.report.sections.differences import differences
+    from crossent.report.sections.stopping import stopping
+
+    shown, found = stopping(stopped), stopped.stopping
+    assert f"after {found.rows:,} of 60,000 rows" in shown.lead and differences(stopped) is None
+    assert [row[0].text for row in shown.blocks[1].rows] == ["bold", "wide", "wide"]
+    bold = found.pairs[0]
+    assert f"bold by {bold.difference:.3f} ({bold.low:.3f} to {bold.high:.3f})" in stopped.statements[1]
+
+
 # --- what is refused --------------------------------------------------------------------------------------
 
 
@@ -213,3 +224,18 @@ def test_rows_that_cannot_be_entered_or_do_not_correspond_are_refused(models, tm
     ):
         with pytest.raises(UsageError, match="cannot-stop-early"):
             select(data, stop_when_decided=True)
+
+
+def test_the_command_says_it_and_refuses_to_save_the_sums(models, tmp_path, monkeypatch) -> None:
+    from click.testing import CliRunner
+
+    from crossent.cli import cli
+
+    monkeypatch.chdir(tmp_path)
+    for name, table in models.items():
+        pq.write_table(table, f"{name}.parquet")
+    words = ["select", *(f"{name}.parquet" for name in models), "--stop-when-decided", "--quiet"]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0 and done.stdout.splitlines()[1].startswith("fair is the best model: ")
+    saved = CliRunner().invoke(cli, [*words, "--state", "s.json"])
+    assert isinstance(saved.exception, UsageError) and saved.exception.slug == "state-of-a-part"

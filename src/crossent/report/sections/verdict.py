@@ -31,7 +31,9 @@ def _basis(results: Results) -> str:
     # tokens of several tokenisers: each model has rows of its own, and only the units are common
     if data.pairing != "unit":
         parts.append(things(data.rows, "row"))
-    if data.clusters is not None:
+    if results.stopping is not None and results.stopping.decided:
+        parts.append(f"{things(results.stopping.windows, 'window')} of rows")
+    elif data.clusters is not None:
         parts.append(f"{things(data.clusters, 'cluster')} of {data.cluster_column}")
     if data.classes is not None:
         parts.append(things(len(data.classes), "class", "classes"))

@@ -1,0 +1,171 @@
+"""How much is read until the best model is decided, and how often rightly.
+
+`--data` names a folder with the predictions of two models, folders a and b of Parquet files with row_id,
+label and p_1: a is calibrated, b overconfident. First these are compared as they are. Then models closer
+together: in each run other rows are taken by chance, and the second model is the mixture (1 − ε) a + ε b, so
+close that the difference is some `TARGETS` standard errors of all rows of the run; which is better is known
+from all. Rows come in any order, and then sorted by label and prediction.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+from numpy.typing import NDArray
+
+from common import write_json
+from crossent import select
+
+Floats = NDArray[np.float64]
+TARGETS = (5.0, 20.0)
+"""Differences in standard errors of all rows of a run: the first can only just be decided early."""
+POOL = 4_000_000
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The data as they are."""
+
+    seconds: float
+    seconds_of_all: float
+    right: bool
+    rows: int
+    rows_of_all: int
+    share_read: float
+    share_decoded: float
+
+
+@dataclass(frozen=True)
+class Closer:
+    """Many runs with models closer together."""
+
+    standard_errors: float
+    sorted: bool
+    runs: int
+    rows: int
+    right: float
+    """Share of the runs whose choice is that of all rows."""
+    undecided: float
+    """Share of the runs in which all rows had to be read."""
+    median_share_read: float
+    share_read_95: float
+    median_seconds: float
+
+
+def whole(data: Path, better: str, **options: object) -> Whole:
+    """One stopped selection, and one of all rows beside it."""
+    models = {name: str(data / name) for name in ("a", "b")}
+    started = time.perf_counter()
+    found = select(models, stop_when_decided=True, seed=7, **options).results
+    stopped = time.perf_counter()
+    complete = select(models, **options).results
+    done = time.perf_counter()
+    stopping = found.stopping
+    assert stopping is not None and complete.chosen == better
+    return Whole(
+        stopped - started,
+        done - stopped,
+        found.chosen == better,
+        stopping.rows,
+        stopping.rows_of_all,
+        stopping.rows / stopping.rows_of_all,
+        stopping.rows_decoded / stopping.rows_of_all,
+    )
+
+
+def pool(data: Path) -> tuple[NDArray[np.int8], Floats, Floats]:
+    """Labels and both predictions of the first rows."""
+    columns = []
+    for name in ("a", "b"):
+        files = ds.dataset(data / name, format="parquet")
+        columns.append(files.head(POOL, columns=["label", "p_1"]))
+    first, second = columns
+    y = first["label"].to_numpy().astype(np.int8)
+    return y, *(t["p_1"].to_numpy().astype(np.float64) for t in (first, second))
+
+
+def mixed(y: NDArray[np.int8], a: Floats, b: Floats, target: float) -> Floats:
+    """(1 − ε) a + ε b, as far from a as asked in standard errors: worse or better, as the rows have it."""
+    low, high = 0.0, 1.0
+    for _ in range(14):
+        share = 0.5 * (low + high)
+        d = difference(y, a, (1.0 - share) * a + share * b)
+        z = abs(d.mean()) / (d.std() / np.sqrt(d.size))
+        low, high = (share, high) if z < target else (low, share)
+    return (1.0 - high) * a + high * b
+
+
+def difference(y: NDArray[np.int8], a: Floats, b: Floats) -> Floats:
+    """Loss of b minus loss of a."""
+    return np.where(y == 1, np.log(a / b), np.log((1.0 - a) / (1.0 - b)))
+
+
+def closer(data: Path, target: float, by_label: bool, runs: int, rows: int) -> Closer:
+    """Stopped selections between two models that are close."""
+    y, a, b = pool(data)
+    right = undecided = 0
+    shares, seconds = [], []
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        some = rng.choice(y.size, rows, replace=False)
+        if by_label:
+            some = some[np.lexsort((a[some], y[some]))]
+        label, one = y[some], a[some]
+        other = mixed(label, one, b[some], target)
+        better = "one" if difference(label, one, other).mean() > 0.0 else "other"
+        ids = np.arange(rows)
+        models = {
+            name: pa.table({"row_id": ids, "label": label, "p_1": p})
+            for name, p in (("one", one), ("other", other))
+        }
+        started = time.perf_counter()
+        results = select(models, stop_when_decided=True, seed=seed).results
+        seconds.append(time.perf_counter() - started)
+        found = results.stopping
+        assert found is not None
+        shares.append(found.rows / found.rows_of_all)
+        right += results.chosen == better
+        undecided += not found.decided
+    return Closer(
+        target,
+        by_label,
+        runs,
+        rows,
+        right / runs,
+        undecided / runs,
+        float(np.median(shares)),
+        float(np.quantile(shares, 0.95)),
+        float(np.median(seconds)),
+    )
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--data", type=Path, required=True, help="folders a and b, binary")
+    arguments.add_argument("--multiclass", type=Path, help="folders a and b of 100 classes")
+    arguments.add_argument("--runs", type=int, default=200)
+    arguments.add_argument("--rows", type=int, default=200_000)
+    given = arguments.parse_args()
+    results: dict[str, object] = {"binary": whole(given.data, "a")}
+    print(json.dumps(asdict(results["binary"])))  # type: ignore[call-overload]
+    if given.multiclass is not None:
+        results["multiclass"] = whole(given.multiclass, "a", classes="0..99")
+        print(json.dumps(asdict(results["multiclass"])))  # type: ignore[call-overload]
+    found = []
+    for target in TARGETS:
+        for by_label in (False, True):
+            found.append(closer(given.data, target, by_label, given.runs, given.rows))
+            print(json.dumps(asdict(found[-1])))
+    results["closer"] = found
+    print(write_json("stopping", results))
+
+
+if __name__ == "__main__":
+    main()
