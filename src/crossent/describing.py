@@ -82,7 +82,7 @@ class Describer:
         evaluation = self.evaluation
         moments = evaluation.moments[name]
         index = moments.names.index(name)
-        iid = self._single(row_summary(moments), name)
+        iid = self._single(row_summary(moments, of=[name]), name)
         clustered = self._clustered(name, WEIGHT_OF_ROWS)
         n_infinite = int(moments.infinite[index, index])
         in_nats = losses.get(evaluation.setup.loss).unit == "nats"
@@ -143,7 +143,7 @@ class Describer:
         if self.evaluation.setup.bytes_column is None:
             return None
         clustered = self._clustered(name, BYTES)
-        nats = clustered or self._single(row_summary(self.evaluation.moments[name], BYTES), name)
+        nats = clustered or self._single(row_summary(self.evaluation.moments[name], BYTES, [name]), name)
         return nats.scaled(1.0 / LN2)
 
     def _companions(self, name: str) -> tuple[tuple[str, Estimate], ...]:
@@ -156,7 +156,7 @@ class Describer:
         if clustered is not None:
             return clustered
         moments = self.evaluation.accumulated(name, "companions").moments[companion]
-        return self._single(row_summary(moments), companion)
+        return self._single(row_summary(moments, of=[companion]), companion)
 
     def _floors(self, name: str) -> tuple[Floor, ...]:
         return tuple(

@@ -25,6 +25,12 @@ from crossent.wording import (
 
 LARGE = 1e9
 """Amounts from here on are shown as powers of ten."""
+_RULES = {
+    None: "",
+    "best": "",
+    "one-se": " by the paired one-standard-error rule",
+    "mcs": " from the model confidence set",
+}
 SHOWN = 4
 """Models named in one sentence; the others are counted."""
 
@@ -64,7 +70,8 @@ def superior_sentence(found: SuperiorAbility) -> str:
     names = listed(found.better[:SHOWN])
     if len(found.better) > SHOWN:
         names = listed([*found.better[:SHOWN], f"{len(found.better) - SHOWN} more"])
-    return f"{picked}, {names} {verb} better than {found.baseline} ({_p_text(found.p)})."
+    least_sure = max(p for name, p in found.p_values if name in found.better)
+    return f"{picked}, {names} {verb} better than {found.baseline} ({_p_text(least_sure)})."
 
 
 def _p(difference: Difference) -> str:
@@ -228,9 +235,9 @@ def _held_out(results: Results, held_out: HeldOut) -> Iterable[str]:
     chosen = results.model(held_out.chosen)
     (before,) = (row.on_selection for row in held_out.losses if row.model == chosen.name)
     yield (
-        f"{chosen.name} was chosen on {things(held_out.rows, 'row')} ({held_out.where}); on "
-        f"{things(results.data.rows, 'row')} that had no say in it, its {results.loss_title} is "
-        f"{with_error(chosen.loss)}{_unit(results)}{_scatter(results)}."
+        f"{chosen.name} was chosen on {things(held_out.rows, 'row')} "
+        f"({held_out.where}){_RULES[results.rule]}; on {things(results.data.rows, 'row')} that had no say in "
+        f"it, its {results.loss_title} is {with_error(chosen.loss)}{_unit(results)}{_scatter(results)}."
     )
     if held_out.change is not None:
         others = held_out.change_of_others
@@ -262,7 +269,7 @@ def _zeros(infinite: Sequence[ModelResult], results: Results) -> str:
 
 
 def _choice(results: Results) -> str:
-    if results.rule in (None, "best") or results.chosen is None:
+    if results.rule in (None, "best") or results.chosen is None or results.held_out is not None:
         return ""
     if results.rule == "one-se":
         return (

@@ -31,12 +31,13 @@ WEIGHT_OF_ROWS, BYTES, UNITS = "weight", "bytes", "units"
 """What a loss can be divided by: the weight (a mean over rows), bytes, or the number of units."""
 
 
-def row_summary(moments: Moments, by: str = WEIGHT_OF_ROWS) -> LossSummary:
-    """Means over rows, rows being independent; `by` bytes gives nats per byte."""
+def row_summary(moments: Moments, by: str = WEIGHT_OF_ROWS, of: Sequence[str] | None = None) -> LossSummary:
+    """Means over rows, rows being independent; `by` bytes gives nats per byte. `of` names some of the
+    models."""
     exposure = EXPOSURE if by == BYTES else WEIGHT
-    names = moments.names
-    ints = _Integers(moments, exposure)
-    infinite = np.diag(moments.infinite) > 0
+    names = moments.names if of is None else tuple(of)
+    ints = _Integers(moments, exposure, names)
+    infinite = np.array([moments.infinite[i, i] > 0 for i in map(moments.names.index, names)])
     k = len(names)
     scatter, differences = np.full((k, k), np.nan), np.full((k, k), np.nan)
     for a in range(k):
@@ -52,17 +53,18 @@ def row_summary(moments: Moments, by: str = WEIGHT_OF_ROWS) -> LossSummary:
 class _Integers:
     """The exact sums of Moments as integers in units of 2**-2148, and rational arithmetic on them."""
 
-    def __init__(self, moments: Moments, exposure: str) -> None:
+    def __init__(self, moments: Moments, exposure: str, names: Sequence[str]) -> None:
         self._moments = moments
+        first = len(moments.columns) - len(moments.names)
+        self._places = [first + moments.names.index(name) for name in names]
         self._index = moments.columns.index(exposure if exposure in moments.columns else ONE)
-        self._first = len(moments.columns) - len(moments.names)
         self.total_exposure = self._product(0, self._index)
 
     def _product(self, i: int, j: int) -> int:
         return self._moments.gram[min(i, j), max(i, j)]
 
     def mean(self, a: int) -> float:
-        return self._product(0, self._first + a) / self.total_exposure
+        return self._product(0, self._places[a]) / self.total_exposure
 
     def degrees_of_freedom(self) -> float | None:
         """Kish's effective number of rows less one where rows count differently, else None."""
@@ -77,7 +79,7 @@ class _Integers:
         ee = self._product(self._index, self._index)
         numerator = 0
         for a, b, factor in parts:
-            i, j = self._first + a, self._first + b
+            i, j = self._places[a], self._places[b]
             ta, tb = self._product(0, i), self._product(0, j)
             crossed = ta * self._product(self._index, j) + tb * self._product(self._index, i)
             numerator += factor * (e * e * self._product(i, j) - e * crossed + ta * tb * ee)
@@ -241,7 +243,7 @@ def treated(
 ) -> Treated:
     """The mean log loss of a model over all rows, and what replaced some of them."""
     moments = evaluation.moments[name]
-    first, index = _Integers(moments, WEIGHT), moments.columns.index(name)
+    first, index = _Integers(moments, WEIGHT, [name]), moments.columns.index(name)
     weight = moments.columns.index(WEIGHT) if WEIGHT in moments.columns else 0
 
     def changed(key: str) -> int:

@@ -120,6 +120,14 @@ def test_wrong_use(digits) -> None:
         read(test, selected_on=select(DIGITS[1:3], where="split=val").evaluation)
 
 
+def test_the_rule_is_named_where_the_choice_was_made() -> None:
+    names = [path.stem for path in DIGITS]
+    results = select(DIGITS, **SPLIT, rule="one-se", complexity=names).results
+    assert "(split=val) by the paired one-standard-error rule; on 497 rows" in results.statements[0]
+    assert sum("one-standard-error" in s for s in results.statements) == 1
+    assert results.chosen == select(DIGITS, where="split=val", rule="one-se", complexity=names).chosen
+
+
 def test_the_section(digits) -> None:
     from crossent.report.sections.held_out import held_out
 

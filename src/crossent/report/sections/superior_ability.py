@@ -39,14 +39,14 @@ def _better(better: bool) -> Cell:
 
 
 def _answer(found: SuperiorAbility) -> str:
-    number = things(len(found.better), "candidate")
     if not found.better:
         return (
             f"No candidate is shown to be better than {found.baseline}: if none were, the best of "
             f"{len(found.candidates)} would look as good as {found.best} does with probability "
             f"{p_value(found.p)}."
         )
-    return f"{number} of {len(found.candidates)} can be said to be better than {found.baseline}."
+    number = things(len(found.candidates), "candidate")
+    return f"{len(found.better)} of {number} can be said to be better than {found.baseline}."
 
 
 def _method(found: SuperiorAbility) -> str:
