@@ -60,7 +60,9 @@ def test_the_report_has_the_weights_of_the_rows(models, options) -> None:
     assert found.gain.best == results.models[0].name
     assert found.gain.unit_name == options.get("cluster", "row")
     assert found.gain.gain.units == (40 if "cluster" in options else kept.sum())
-    assert dict(found.others)["equal"] == pytest.approx([1 / 3] * 3)
+    equal = next(other for other in found.others if other.method == "equal")
+    assert equal.weights == pytest.approx([1 / 3] * 3)
+    assert equal.log_loss == pytest.approx(-np.average(np.log(p.mean(axis=1)), weights=weight), rel=1e-12)
     sections = {section.anchor: section for section in build(results)}
     assert sections["mixtures"].blocks[0].items[0] == verdict(found, 0.95)
 

@@ -40,6 +40,17 @@ class Gain:
 
 
 @dataclass(frozen=True)
+class OtherWeights:
+    """Weights by another method, to compare."""
+
+    method: str
+    weights: tuple[float, ...]
+    """One a model."""
+    log_loss: float
+    """Of the mixture on the rows that the weights were made from, in nats a row."""
+
+
+@dataclass(frozen=True)
 class Combination:
     """Weights of the models in a mixture, and what the mixture gains."""
 
@@ -56,8 +67,7 @@ class Combination:
     """Of stacking: no weights have a loss that is lower by more than this."""
     gain: Gain | None
     """None where there are too few rows or clusters to judge it."""
-    others: tuple[tuple[str, tuple[float, ...]], ...] = ()
-    """(method, weights) of other methods, to compare."""
+    others: tuple[OtherWeights, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,8 +145,8 @@ def combine(
             folds,
             unit_name,
         )
-    beside = [(name, _weights_or_none(name, recipe, blocks, len(models))) for name in others]
-    known = tuple((name, tuple(found.tolist())) for name, found in beside if found is not None)
+    beside = (_other(name, recipe, blocks, len(models)) for name in others)
+    known = tuple(found for found in beside if found is not None)
     return Combination(
         tuple(models), recipe.method, tuple(weights.tolist()), tuple(losses.tolist()), loss, gap, gain, known
     )
@@ -153,12 +163,14 @@ def _shares(blocks: Blocks, folds: int) -> Floats:
     return shares
 
 
-def _weights_or_none(method: str, recipe: Recipe | Given, blocks: Blocks, models: int) -> Floats | None:
+def _other(method: str, recipe: Recipe | Given, blocks: Blocks, models: int) -> OtherWeights | None:
+    """The weights by another method; None where it has none."""
     base = recipe if isinstance(recipe, Recipe) else Recipe()
     try:
-        return replace(base, method=method).weights(blocks, models)[0]
+        weights, _ = replace(base, method=method).weights(blocks, models)
     except DataError:
         return None
+    return OtherWeights(method, tuple(weights.tolist()), _losses(blocks, weights)[1])
 
 
 def _losses(blocks: Blocks, weights: Floats) -> tuple[Floats, float]:

@@ -12,6 +12,8 @@ from crossent.results import Results
 from crossent.statistics.combination import Combination
 from crossent.wording import percent
 
+MEANING = "A mixture gives every class the weighted mean of the models' probabilities."
+
 
 @section(order=62)
 def combination(results: Results) -> Section | None:
@@ -24,10 +26,9 @@ def combination(results: Results) -> Section | None:
         Sentences((verdict(found, level),)),
         _chart(results, found),
         _table(results, found),
-        Sentences(remarks(found, level), "quiet"),
+        Sentences((MEANING, *remarks(found, level)), "quiet"),
     )
-    lead = "A mixture gives every class the weighted mean of the models' probabilities."
-    return Section("Mixtures", "mixtures", blocks, lead)
+    return Section("Mixtures", "mixtures", blocks)
 
 
 def _chart(results: Results, found: Combination) -> BarChart:
@@ -39,17 +40,26 @@ def _chart(results: Results, found: Combination) -> BarChart:
 
 
 def _table(results: Results, found: Combination) -> Table:
-    made = ((found.method, found.weights), *found.others)
-    columns: list[tuple[Column, Callable[[str], Cell]]] = [cells.model_column(results, lambda name: name)]
-    columns += [
-        (Column(method, "right"), _weight(dict(zip(found.models, weights, strict=True))))
-        for method, weights in made
+    own = (found.method, found.weights, found.log_loss)
+    made = (own, *((other.method, other.weights, other.log_loss) for other in found.others))
+    columns: list[tuple[Column, Callable[[str | None], Cell]]] = [
+        (Column("Model", key=True), lambda name: _named(results, name))
     ]
-    return Table.of("Weight of each model", _ranked(results, found), columns)
+    for method, weights, loss in made:
+        shares = dict(zip(found.models, weights, strict=True))
+        columns.append((Column(method, "right"), _weight(shares, loss)))
+    return Table.of("Weight of each model", (*_ranked(results, found), None), columns)
 
 
-def _weight(weights: dict[str, float]) -> Callable[[str], Cell]:
-    return lambda name: Cell(percent(weights[name]), weights[name])
+def _named(results: Results, name: str | None) -> Cell:
+    return Cell("loss of the mixture", tone="quiet") if name is None else cells.model_cell(results, name)
+
+
+def _weight(shares: dict[str, float], loss: float) -> Callable[[str | None], Cell]:
+    def cell(name: str | None) -> Cell:
+        return cells.number_cell(loss) if name is None else Cell(percent(shares[name]), shares[name])
+
+    return cell
 
 
 def _ranked(results: Results, found: Combination) -> tuple[str, ...]:
