@@ -158,7 +158,7 @@ def test_other_class_frequencies(files: Path, run: Run, method: str) -> None:
         (("apply", "valid.parquet", "valid.parquet", "--out", "o.parquet"), "not-a-map"),
         (("apply", "none.json", "valid.parquet", "--out", "o.parquet"), "not-a-map"),
         (("apply", "map.json", "two.csv", "--out", "o.parquet"), "map-classes"),
-        (("apply", "map.json", "valid.parquet", "--out", "o.xlsx"), "bad-option"),
+        (("apply", "map.json", "valid.parquet", "--out", "o.xlsx"), "unknown-suffix"),
         (("apply", "map.json", "valid.parquet", "--out", "o.csv", "--target-prior", "a=1"), "prior-classes"),
         (("apply", "map.json", "valid.parquet", "--out", "o.csv", "--target-prior", "ml"), "bad-option"),
         (("fit", "zero.csv", "--map", "temperature", "--out", "m.json"), "label-impossible"),

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from crossent.calibration.given import Floats, Logits, floored, normalised
 from crossent.data.batch import build
@@ -22,18 +17,13 @@ from crossent.data.options import ReadOptions
 from crossent.data.pieces import Piece, pieces
 from crossent.data.readers import Source, open_source
 from crossent.errors import UsageError
-from crossent.files import replacing
+from crossent.files import check_table, table_into
 from crossent.recalibrating.reading import check_kind, logits_of
 from crossent.recalibrating.saving import SavedMap
 from crossent.recalibrating.shift import TargetPrior, corrected, target_prior
 
 NUMBERS = 1 << 21
 """Numbers of a batch."""
-WRITERS = {
-    ".parquet": pq.ParquetWriter,
-    ".csv": pa_csv.CSVWriter,
-    ".arrow": pa.ipc.new_file,
-}
 NO_FACTS = Facts(None, None, None, None, (), None, None)
 
 
@@ -66,18 +56,16 @@ def apply(
 
     Errors: DataError, UsageError.
     """
-    writer = WRITERS.get(Path(out).suffix)
-    if writer is None:
-        raise UsageError(
-            "bad-option", f"{os.fspath(out)} has no known suffix", cure=f"use {', '.join(WRITERS)}"
-        )
+    check_table(out)
     target = _Target.of(saved, data, options, format)
     found = None if prior is None else target_prior(saved, prior, lambda: target.rows())
-    with replacing(out) as temporary, _writing(writer, temporary, target.written) as write:
+    with table_into(out, target.written) as table:
         total = 0
         for piece, z in target.rows():
             logs = normalised(z) if saved.map is None else saved.map.mapped(z)
-            write(target.batch(piece, np.exp(logs if found is None else corrected(logs, saved, found))))
+            table.write_batch(
+                target.batch(piece, np.exp(logs if found is None else corrected(logs, saved, found)))
+            )
             total += len(piece)
     return Applied(total, target.replaced, found)
 
@@ -147,12 +135,3 @@ def _order(saved: SavedMap, source: Source, layout: Layout) -> tuple[tuple[int, 
             cure="apply the map to predictions of the model that it was fitted to",
         )
     return (None if theirs == saved.classes else tuple(theirs.index(name) for name in saved.classes)), 1
-
-
-@contextmanager
-def _writing(writer: Any, path: Path, schema: pa.Schema) -> Iterator[Any]:
-    opened = writer(str(path), schema)
-    try:
-        yield opened.write_batch
-    finally:
-        opened.close()
