@@ -21,6 +21,7 @@ Logits = NDArray[np.float32] | NDArray[np.float64]
 KINDS = ("probs", "logits", "log_probs")
 TOLERANCE = 1e-3
 """How far a row of probabilities may miss the sum 1."""
+MOST = np.finfo(np.float64).max
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def _both(p: Logits, kind: str) -> Floats:
 def _columns(p: Logits, kind: str) -> Logits:
     _check(p, kind, sums=True)
     if kind != "probs":
-        impossible = np.isneginf(p.max(axis=1))
+        impossible = np.isneginf(p.max(axis=1)) if p.size and np.isneginf(p.min()) else np.zeros(0, np.bool_)
         if impossible.any():
             raise DataError(
                 "impossible-row",
@@ -168,6 +169,13 @@ def _columns(p: Logits, kind: str) -> Logits:
 
 
 def _check(p: Logits, kind: str, sums: bool) -> None:
+    if (
+        kind != "probs"
+        and p.size
+        and np.isfinite(p.min())
+        and p.max() <= (0.0 if kind == "log_probs" else MOST)
+    ):
+        return  # two visits decide almost always
     _refuse(np.isnan(p), p, "nan-prediction", "the prediction is not a number", "nothing is filled in")
     if kind == "logits":
         problem = "a logit of +inf is not a distribution"

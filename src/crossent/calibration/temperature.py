@@ -8,6 +8,7 @@ so that Halley's step costs the same pass as Newton's and converges cubically.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,10 +29,8 @@ LOG_BOUND = 10.0
 LOW, HIGH = math.exp(-LOG_BOUND), math.exp(LOG_BOUND)
 START_ROWS = 4096
 """So many rows, evenly spaced, find the start."""
-BLOCK = 1 << 16
-"""Entries of a block: 512 KiB of float64 stays in the cache of a core."""
-KEPT = 1 << 24
-"""Up to so many entries the differences are kept between passes (128 MiB)."""
+BLOCK = 1 << 15
+"""Entries of a block: 256 KiB of float64 stay in the cache of a core."""
 NARROW = 64
 """Up to so many classes a block is turned."""
 FAR = -1e290
@@ -140,7 +139,8 @@ def _step(first: float, second: float, third: float) -> float:
 class Passes:
     """f', f'' and f''' of the mean log loss at any β: one pass over the logits, in blocks, by threads.
 
-    Blocks are added in order, so that the number of threads changes no bit.
+    Blocks are added in order, so that the number of threads changes no bit. Nothing of the size of a block is
+    allocated in a pass: fresh pages cost several times what the arithmetic does.
     """
 
     def __init__(self, rows: Rows) -> None:
@@ -149,10 +149,10 @@ class Passes:
         own = rows.logits[np.arange(len(rows)), rows.labels]
         self.own: Floats = np.subtract(own, self.highest, dtype=np.float64)
         self.upright = rows.classes > NARROW
-        size = max(1, BLOCK // rows.classes)
-        self.parts = [slice(i, i + size) for i in range(0, len(rows), size)]
-        small = rows.logits.size <= KEPT
-        self.kept = [self._block(part) for part in self.parts] if small else None
+        self.infinite = bool(np.isneginf(rows.logits.min()))
+        self.size = max(1, BLOCK // rows.classes)
+        self.parts = [slice(i, i + self.size) for i in range(0, len(rows), self.size)]
+        self.work = threading.local()
 
     @property
     def separable(self) -> bool:
@@ -169,31 +169,45 @@ class Passes:
         first, second, third = (math.fsum(column) / total for column in zip(*found, strict=True))
         return first, second, third
 
-    def _block(self, part: slice) -> Floats:
-        """z − max z, a row a row, or for few classes a row a column: sums over classes are then vectors'."""
+    def _rooms(self, part: slice) -> tuple[Floats, Floats]:
+        """This thread's memory for two blocks: a row a row, or for few classes a row a column, so that sums
+        over classes are sums of vectors."""
+        name = "last" if part.stop > len(self.rows) else "rooms"
+        rooms: tuple[Floats, Floats] | None = getattr(self.work, name, None)
+        if rooms is None:
+            n, k = len(range(len(self.rows))[part]), self.rows.classes
+            shape = (n, k) if self.upright else (k, n)
+            rooms = np.empty(shape), np.empty(shape)
+            setattr(self.work, name, rooms)
+        return rooms
+
+    def _block(self, part: slice, out: Floats) -> None:
+        """z − max z, finite."""
         z, highest = self.rows.logits[part], self.highest[part]
-        d: Floats
         if self.upright:
-            d = np.subtract(z, highest[:, None], dtype=np.float64)
+            np.subtract(z, highest[:, None], out=out, dtype=np.float64)
         else:
-            d = np.subtract(z.T, highest, dtype=np.float64, order="C")
-        np.maximum(d, FAR, out=d)
-        return d
+            np.subtract(z.T, highest, out=out, dtype=np.float64)
+        if self.infinite:
+            np.maximum(out, FAR, out=out)
 
     def _of_part(self, i: int, beta: float) -> Derivatives:
         part = self.parts[i]
-        d = self._block(part) if self.kept is None else self.kept[i]
+        d, e = self._rooms(part)
+        self._block(part, d)
         axis = 1 if self.upright else 0
-        e = np.exp(beta * d)
-        sums = [e.sum(axis=axis)]
-        for _ in range(3):
-            e *= d
-            sums.append(e.sum(axis=axis))
-        one, two, three = (s / sums[0] for s in sums[1:])
-        weight = self.rows.weights[part] if self.rows.weight is not None else np.ones(one.size)
-        first = weight @ (one - self.own[part])
-        second = weight @ (two - one * one)
-        return float(first), float(second), float(weight @ (three - 3.0 * one * two + 2.0 * one**3))
+        np.multiply(d, beta, out=e)
+        np.exp(e, out=e)
+        zero = e.sum(axis=axis)
+        e *= d
+        one = e.sum(axis=axis) / zero
+        e *= d
+        two = e.sum(axis=axis) / zero
+        three = np.einsum("nk,nk->n" if self.upright else "kn,kn->n", e, d) / zero
+        weight = None if self.rows.weight is None else self.rows.weight[part]
+        central = (one - self.own[part], two - one * one, three - one * (3.0 * two - 2.0 * one * one))
+        first, second, third = (float(c.sum() if weight is None else weight @ c) for c in central)
+        return first, second, third
 
 
 @contextmanager
