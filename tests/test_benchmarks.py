@@ -215,3 +215,15 @@ def test_the_cost_model_foretells_what_the_driver_does(tmp_path: Path) -> None:
     for case in found:
         if case["workers"] == 20:
             assert case["simulated"] == pytest.approx(case["predicted"], rel=0.15), case
+
+
+def test_the_benchmark_of_temperatures_agrees_with_scikit_learn(tmp_path: Path) -> None:
+    for name in ("temperature.py", "common.py"):
+        (tmp_path / name).write_text((BENCHMARKS / name).read_text())
+    done = run_script(tmp_path / "temperature.py", "--rows", "2000", "--classes", "3", "--rounds", "1")
+    assert done.returncode == 0, done.stderr
+    document = json.loads((tmp_path / "results" / "temperature.json").read_text())
+    found = document["results"]["contenders"]["2000 x 3"]
+    assert {"crossent", "scikit-learn"} <= found.keys()
+    assert found["crossent"]["relative_error"] < 1e-10
+    assert all(figures["relative_error"] < 1e-6 for figures in found.values())

@@ -77,12 +77,26 @@ def test_beta_is_for_two_classes() -> None:
         calibration.fit("beta", [0, 1, 2], np.full((3, 3), 1 / 3))
 
 
+def test_the_ridge_keeps_a_matrix_from_learning_noise() -> None:
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(1500, 20)) * 2
+    y = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+
+    def loss(**options: float) -> float:
+        found = calibration.fit("matrix", y[:500], z[:500], kind="logits", **options)
+        return -float(found.log_probabilities(z[500:], kind="logits")[np.arange(1000), y[500:]].mean())
+
+    true = -float((z - np.logaddexp.reduce(z, axis=1)[:, None])[np.arange(1500), y][500:].mean())
+    assert loss() - true < 0.06  # 420 numbers from 500 rows
+    assert loss(ridge=1e-3) - true > 0.3
+
+
 @pytest.mark.parametrize("name", ["vector", "matrix"])
 def test_affine_maps_are_the_penalised_minimum(name: str) -> None:
     rng = np.random.default_rng(4)
     z = rng.normal(size=(300, 3)) * 2
     y = (z @ np.array([[1, 0.3, 0], [0, 0.5, 0], [0.2, 0, 1]]) + rng.gumbel(size=z.shape)).argmax(axis=1)
-    found = calibration.fit(name, y, z, kind="logits")
+    found = calibration.fit(name, y, z, kind="logits", ridge=1.0)
     x = (z - z.mean(axis=1, keepdims=True)) / found.temperature
     spread = (x**2).mean()
     size = 3 if name == "vector" else 9

@@ -5,7 +5,9 @@ With x the temperature-scaled logits (centred, so that a row sums to zero) the n
     x + A x + b,       mean log loss + (ridge / 2 Σw) (s² ‖diag A‖² + s² (K−1) ‖off-diag A‖² + ‖b‖²)
 
 where s² is the mean square of x: before the data speak, each of the three parts changes a logit by about a
-nat. The penalty is worth `ridge` rows of evidence whatever N: it fades, and a weight of 2 is two rows.
+nat. The penalty is worth `ridge` rows of evidence whatever N: it fades, and a weight of 2 is two rows. By
+default these are √K: of 1, √K, K, 3K and K² the one that did best or nearly so, cross-fitted, on calibrated
+and on mixed-up simulated models (N/K² from 1 to 120), three models of examples/digits and two of CIFAR-10.
 As A = b = 0 is temperature scaling, no map is worse than that on its own rows.
 """
 
@@ -26,8 +28,6 @@ from crossent.calibration.registry import register
 from crossent.calibration.temperature import Temperature
 from crossent.errors import UsageError
 
-RIDGE = 1.0
-
 
 @dataclass(frozen=True)
 class Affine(CalibrationMap):
@@ -43,8 +43,10 @@ class Affine(CalibrationMap):
     """b (K,)."""
 
     @classmethod
-    def of(cls, rows: Rows, *, ridge: float = RIDGE, **options: Any) -> Self:
-        """Penalised maximum likelihood; `ridge` is the strength of the penalty, in rows."""
+    def of(cls, rows: Rows, *, ridge: float | None = None, **options: Any) -> Self:
+        """Penalised maximum likelihood; `ridge` is the strength of the penalty in rows, √K by default."""
+        if ridge is None:
+            ridge = math.sqrt(rows.classes)
         if not ridge > 0.0:
             raise UsageError("bad-option", f"ridge is {ridge}", cure="give a number above 0")
         first = Temperature.of(rows).temperature
@@ -93,7 +95,7 @@ class Matrix(Affine):
     title: ClassVar[str] = "structured matrix scaling"
     complexity: ClassVar[int] = 4
     fewest_classes: ClassVar[int] = 3
-    most_classes: ClassVar[int] = 50
+    most_classes: ClassVar[int] = 20
     diagonal: ClassVar[bool] = False
 
 
@@ -102,7 +104,7 @@ class VectorScaling(Calibrator):
 
     _map = "vector"
 
-    def __init__(self, *, kind: str = "probs", floor: float = 0.0, ridge: float = RIDGE) -> None:
+    def __init__(self, *, kind: str = "probs", floor: float = 0.0, ridge: float | None = None) -> None:
         self.kind, self.floor, self.ridge = kind, floor, ridge
 
 

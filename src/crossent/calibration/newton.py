@@ -14,11 +14,11 @@ Local = tuple[float, Floats, Callable[[Floats], Floats]]
 
 
 def minimum(at: Callable[[Floats], Local], theta: Floats) -> Floats:
-    """Truncated Newton with halving (the objective is strictly convex), to a gradient of 1e-10."""
+    """Truncated Newton with halving (the objective is strictly convex), to a gradient of 1e-9."""
     value, gradient, hessian = at(theta)
     for _ in range(100):
         size = float(np.linalg.norm(gradient))
-        if size <= 1e-10:
+        if size <= 1e-9:
             break
         step = -_conjugate(hessian, gradient, min(0.1, math.sqrt(size)) * size)
         slope = float(gradient @ step)
