@@ -13,7 +13,7 @@ import importlib.util
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 OURS, SKLEARN, PROBMETRICS = "crossent", "scikit-learn", "probmetrics"
@@ -32,7 +32,7 @@ def data(rows: int, classes: int) -> tuple[Any, Any]:
     return 2.5 * z, labels
 
 
-def contenders(z: Any, labels: Any) -> dict[str, Callable[[], float]]:
+def contenders(z: Any, labels: Any, skipped: Sequence[str]) -> dict[str, Callable[[], float]]:
     """What is there to fit 1/T."""
     from crossent.calibration import fit
 
@@ -43,8 +43,8 @@ def contenders(z: Any, labels: Any) -> dict[str, Callable[[], float]]:
         from sklearn.calibration import _TemperatureScaling
 
         found[SKLEARN] = lambda: float(_TemperatureScaling().fit(z, labels).beta_)
-    if importlib.util.find_spec("probmetrics") is not None:
-        import torch
+    if PROBMETRICS not in skipped and importlib.util.find_spec("probmetrics") is not None:
+        import torch  # which takes its threads from the environment
         from probmetrics.calibrators.temperature_scaling import TemperatureScalingCalibrator
         from probmetrics.distributions import CategoricalLogits
 
@@ -75,12 +75,12 @@ def error_of(beta: float, z: Any, labels: Any) -> float:
     return abs(first / second) / beta
 
 
-def measure(rows: int, classes: int, rounds: int) -> dict[str, Any]:
+def measure(rows: int, classes: int, rounds: int, skipped: Sequence[str]) -> dict[str, Any]:
     """Seconds of each, and how far from the optimum each ends."""
     from common import interleave
 
     z, labels = data(rows, classes)
-    calls = contenders(z, labels)
+    calls = contenders(z, labels, skipped)
     found: dict[str, float] = {}
 
     def timed(name: str) -> float:
@@ -121,16 +121,16 @@ def main() -> None:
     parser.add_argument("--classes", type=int, nargs="+", default=[10, 1000])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="of every contender")
+    parser.add_argument("--skip", nargs="*", default=[], help="contenders that are left out")
     options = parser.parse_args()
     # before anything is imported that starts threads
     os.environ.update(dict.fromkeys(VARIABLES, str(options.threads)))
-    if importlib.util.find_spec("torch") is not None:
-        import torch
-
-        torch.set_num_threads(options.threads)
     from common import write_json
 
-    results = {f"{options.rows} x {k}": measure(options.rows, k, options.rounds) for k in options.classes}
+    results = {
+        f"{options.rows} x {k}": measure(options.rows, k, options.rounds, options.skip)
+        for k in options.classes
+    }
     print(*report(results), sep="\n")
     document = {"threads": options.threads, "rounds": options.rounds, "contenders": results}
     print(f"written to {write_json('temperature', document)}")
