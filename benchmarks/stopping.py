@@ -1,18 +1,20 @@
 """How much is read until the best model is decided, and how often rightly.
 
 `--data` names a folder with the predictions of two models, folders a and b of Parquet files with row_id,
-label and p_1: a is calibrated, b overconfident. First these are compared as they are. Then models closer
-together: in each run other rows are taken by chance, and the second model is the mixture (1 − ε) a + ε b, so
-close that the difference is some `TARGETS` standard errors of all rows of the run; which is better is known
-from all. Rows come in any order, and then sorted by label and prediction.
+label and p_1: a is calibrated, b overconfident. First these are compared as they are, where given. Then
+models closer together: in each run other rows are taken by chance, and the second model is the mixture
+(1 − ε) a + ε b, so close that the difference is some `TARGETS` standard errors of all rows of the run; which
+is better is known from all. Rows come in any order, and then sorted by label and prediction.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +26,10 @@ from common import write_json
 from crossent import select
 
 Floats = NDArray[np.float64]
+Labels = NDArray[np.int8]
 TARGETS = (5.0, 20.0)
 """Differences in standard errors of all rows of a run: the first can only just be decided early."""
-POOL = 4_000_000
+POOL = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -80,18 +83,19 @@ def whole(data: Path, better: str, **options: object) -> Whole:
     )
 
 
-def pool(data: Path) -> tuple[NDArray[np.int8], Floats, Floats]:
-    """Labels and both predictions of the first rows."""
-    columns = []
-    for name in ("a", "b"):
-        files = ds.dataset(data / name, format="parquet")
-        columns.append(files.head(POOL, columns=["label", "p_1"]))
-    first, second = columns
-    y = first["label"].to_numpy().astype(np.int8)
-    return y, *(t["p_1"].to_numpy().astype(np.float64) for t in (first, second))
+def pool(data: Path | None) -> tuple[Labels, Floats, Floats]:
+    """Labels and both predictions of the first rows; without data, of rows made the same way."""
+    if data is None:
+        rng = np.random.default_rng(0)
+        p = rng.integers(1, 65536, POOL) / 65536
+        odds = (p / (1.0 - p)) ** 1.6 * math.exp(0.2)
+        return (rng.random(POOL) < p).astype(np.int8), p, odds / (1.0 + odds)
+    tables = [ds.dataset(data / m, format="parquet").head(POOL, columns=["label", "p_1"]) for m in ("a", "b")]
+    a, b = (table["p_1"].to_numpy().astype(np.float64) for table in tables)
+    return tables[0]["label"].to_numpy().astype(np.int8), a, b
 
 
-def mixed(y: NDArray[np.int8], a: Floats, b: Floats, target: float) -> Floats:
+def mixed(y: Labels, a: Floats, b: Floats, target: float) -> Floats:
     """(1 − ε) a + ε b, as far from a as asked in standard errors: worse or better, as the rows have it."""
     low, high = 0.0, 1.0
     for _ in range(14):
@@ -102,12 +106,12 @@ def mixed(y: NDArray[np.int8], a: Floats, b: Floats, target: float) -> Floats:
     return (1.0 - high) * a + high * b
 
 
-def difference(y: NDArray[np.int8], a: Floats, b: Floats) -> Floats:
+def difference(y: Labels, a: Floats, b: Floats) -> Floats:
     """Loss of b minus loss of a."""
     return np.where(y == 1, np.log(a / b), np.log((1.0 - a) / (1.0 - b)))
 
 
-def closer(data: Path, target: float, by_label: bool, runs: int, rows: int) -> Closer:
+def closer(data: Path | None, target: float, by_label: bool, runs: int, rows: int) -> Closer:
     """Stopped selections between two models that are close."""
     y, a, b = pool(data)
     right = undecided = 0
@@ -148,23 +152,24 @@ def closer(data: Path, target: float, by_label: bool, runs: int, rows: int) -> C
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--data", type=Path, required=True, help="folders a and b, binary")
+    arguments.add_argument("--data", type=Path, help="folders a and b, binary")
     arguments.add_argument("--multiclass", type=Path, help="folders a and b of 100 classes")
     arguments.add_argument("--runs", type=int, default=200)
-    arguments.add_argument("--rows", type=int, default=200_000)
+    arguments.add_argument("--rows", type=int, default=100_000)
     given = arguments.parse_args()
-    results: dict[str, object] = {"binary": whole(given.data, "a")}
-    print(json.dumps(asdict(results["binary"])))  # type: ignore[call-overload]
+    results: dict[str, Whole | list[Closer]] = {}
+    if given.data is not None:
+        results["binary"] = whole(given.data, "a")
     if given.multiclass is not None:
         results["multiclass"] = whole(given.multiclass, "a", classes="0..99")
-        print(json.dumps(asdict(results["multiclass"])))  # type: ignore[call-overload]
-    found = []
-    for target in TARGETS:
-        for by_label in (False, True):
-            found.append(closer(given.data, target, by_label, given.runs, given.rows))
-            print(json.dumps(asdict(found[-1])))
-    results["closer"] = found
-    print(write_json("stopping", results))
+    for name, found in results.items():
+        print(name, json.dumps(asdict(found)), flush=True)  # type: ignore[arg-type]
+    results["closer"] = runs = []
+    for target, by_label in product(TARGETS, (False, True)):
+        runs.append(closer(given.data, target, by_label, given.runs, given.rows))
+        print("closer", json.dumps(asdict(runs[-1])), flush=True)
+        path = write_json("stopping", results)
+    print(path)
 
 
 if __name__ == "__main__":

@@ -176,9 +176,10 @@ class _Reading:
         facts = _with_unit(shared_facts(self.job, aligned), unit)
         weight = facts[0].weight
         for k, loss in enumerate(add_rows(self.job, part.state, aligned, facts)):
-            # what has no weight counts nothing, infinite or not
-            weighted = loss if weight is None else np.where(weight > 0.0, weight * loss, 0.0)
-            part.sums[k] += np.bincount(windows, weighted, len(self.fragments))
+            if weight is not None:
+                # what has no weight counts nothing, infinite or not
+                loss = np.multiply(weight, loss, out=np.zeros(loss.size), where=weight > 0.0)
+            part.sums[k] += np.bincount(windows, loss, len(self.fragments))
         part.exposure += np.bincount(windows, weight, len(self.fragments))
 
     def _decided(self) -> bool:
@@ -187,7 +188,7 @@ class _Reading:
         exposure = np.sum([part.exposure for part in self.parts], axis=0)[self.drawn]
         if not exposure.sum() > 0.0:
             return False
-        pairs = separations(self.names, sums, exposure, self.drawn, len(self.fragments), self.level)
+        pairs = separations(self.names, sums, exposure, len(self.fragments), self.level)
         for pair in pairs:
             if pair.low > 0.0:
                 self.first.setdefault(frozenset((pair.better, pair.worse)), self.rows)

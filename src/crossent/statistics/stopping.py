@@ -8,9 +8,10 @@ lies, for every pair and after every round at once, with probability 1 − α wi
     Δ̂ ± s · u(v)/(v ē) ,   v = t/(1 − t/M) ,   at the level 1 − α/(number of pairs) ,
 
 Δ̂ = Σ D_u / Σ E_u being the difference so far, s the standard deviation of the residuals D_u − Δ̂ E_u of the
-windows within their strata (of all windows after the first round, which is rather too much), ē their mean
-weight and u the boundary of the asymptotic confidence sequence. For draws without replacement
-(S_t − tμ)/(1 − t/M) is a martingale of variance σ²v, hence v.
+windows, ē their mean weight and u the boundary of the asymptotic confidence sequence. For draws without
+replacement (S_t − tμ)/(1 − t/M) is a martingale of variance σ²v, hence v; for one draw a stratum its variance
+is smaller. No use is made of that: in sorted data the deviation within strata can hang on a single stratum,
+and then says little. So intervals are too wide rather than too narrow where rows are sorted.
 
 Sources: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas 2024, doi:10.1214/24-AOS2408; Waudby-Smith & Ramdas
 2020, arXiv:2006.04347 (without replacement); Cochran 1977, chapters 2, 5 and 6.
@@ -31,14 +32,16 @@ from crossent.statistics.summary import Floats
 
 Ints = NDArray[np.int64]
 
-STRATA = 40
-"""Windows a round: as many places of the data are seen before anything is decided."""
+STRATA = 80
+"""Windows a round: as many places of the data are seen before anything is decided. After 40, a fifth of the
+draws put models in the wrong order that differ in one place of 2 % of the rows only; after 80 hardly any.
+"""
 FEWEST_ROUNDS = 25
 """Into which the data are cut, where they have as many rows: there must be something to draw from."""
 MOST_ROUNDS = 2500
-WINDOW_ROWS = 4096
-"""More would be read than is needed; far fewer cost more to find than to read."""
-OPTIMAL_AT = 4 * STRATA
+FEWEST_ROWS, WINDOW_ROWS = 100, 4096
+"""Of a window: so that 8,000 rows are read before anything is decided, and not far more than it takes."""
+OPTIMAL_AT = 2 * STRATA
 """The number of windows at which the intervals are tightest."""
 
 
@@ -103,9 +106,10 @@ def edges_of_windows(rows: int) -> list[int]:
 
     >>> edges = edges_of_windows(100_000_000)
     >>> len(edges) - 1, edges[1], edges[-1]
-    (24440, 4091, 100000000)
+    (24480, 4084, 100000000)
     """
-    rounds = min(max(FEWEST_ROUNDS, -(-rows // (WINDOW_ROWS * STRATA))), MOST_ROUNDS, rows // STRATA)
+    rounds = max(FEWEST_ROUNDS, -(-rows // (WINDOW_ROWS * STRATA)))
+    rounds = min(rounds, MOST_ROUNDS, rows // (FEWEST_ROWS * STRATA))
     if rounds < 3:
         return []
     count = rounds * STRATA
@@ -120,12 +124,11 @@ def drawing_order(windows: int, seed: int) -> Ints:
 
 
 def separations(
-    names: Sequence[str], sums: Floats, exposure: Floats, drawn: Ints, windows_of_all: int, level: float
+    names: Sequence[str], sums: Floats, exposure: Floats, windows_of_all: int, level: float
 ) -> tuple[Separation, ...]:
     """Every two models as `against_leader` wants them, the lower loss first, by the windows read so far.
 
     sums : (K, t) weighted losses of the windows, inf where one is. exposure : (t,) their weights.
-    drawn : (t,) their numbers among all, whole rounds of them.
     """
     t, total = exposure.size, float(exposure.sum())
     alpha = (1.0 - level) / max(1, len(names) * (len(names) - 1) // 2)
@@ -140,16 +143,7 @@ def separations(
             found.append(Separation(names[a], names[b], bound, bound, bound, None))
             continue
         residual = sums[b] - sums[a] - (means[b] - means[a]) * exposure
-        radius = unit * _deviation(residual, drawn * STRATA // windows_of_all)
+        radius = unit * math.sqrt(float((residual**2).sum()) / (t - 1))
         delta = means[b] - means[a]
         found.append(Separation(names[a], names[b], delta, delta - radius, delta + radius, None))
     return tuple(found)
-
-
-def _deviation(residual: Floats, stratum: Ints) -> float:
-    """Standard deviation of windows within their strata; of all windows while there is one a stratum."""
-    rounds = residual.size // STRATA
-    if rounds > 1:
-        means = np.bincount(stratum, residual, STRATA) / rounds
-        residual = residual - means[stratum]
-    return math.sqrt(float((residual**2).sum()) / (residual.size - (STRATA if rounds > 1 else 1)))
