@@ -31,6 +31,8 @@ START_ROWS = 4096
 """So many rows, evenly spaced, find the start."""
 BLOCK = 1 << 15
 """Entries of a block: 256 KiB of float64 stay in the cache of a core."""
+FEW = 8
+"""Blocks that are worth a thread."""
 NARROW = 64
 """Up to so many classes a block is turned."""
 FAR = -1e290
@@ -163,7 +165,7 @@ class Passes:
         return not below.any() and bool((self.rows.logits.min(axis=1) < self.highest).any())
 
     def __call__(self, beta: float) -> Derivatives:
-        with _pool() as each:
+        with _pool(len(self.parts)) as each:
             found = list(each(lambda i: self._of_part(i, beta), range(len(self.parts))))
         total = self.rows.total
         first, second, third = (math.fsum(column) / total for column in zip(*found, strict=True))
@@ -211,10 +213,10 @@ class Passes:
 
 
 @contextmanager
-def _pool() -> Iterator[Callable[..., Iterable[Derivatives]]]:
-    """A map over blocks: by as many threads as calls may use."""
-    count = kernels.threads()
-    if count == 1:
+def _pool(blocks: int) -> Iterator[Callable[..., Iterable[Derivatives]]]:
+    """A map over blocks: by as many threads as calls may use and are worth starting."""
+    count = min(kernels.threads(), blocks // FEW)
+    if count <= 1:
         yield map
         return
     with ThreadPoolExecutor(count) as pool:
