@@ -83,6 +83,7 @@ _PARTS = (
     "imbalance",
     "losses",
     "planning",
+    "reliability",
     "sampling",
     "sequential",
     "sklearn",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crossent.statistics.calibration_measures import EventCalibration
+from crossent.statistics.calibration_measures import CalibrationErrors
 from crossent.statistics.combination import Combination
 from crossent.statistics.decomposition import Decomposition
 from crossent.statistics.influence import Influence
@@ -30,7 +30,7 @@ class Findings:
     """What mixing the models would gain; None where the loss is no log loss, or there is one model."""
     decomposition: tuple[Decomposition, ...] = ()
     """Of every model whose predictions can be recalibrated, in rank order."""
-    calibration: tuple[EventCalibration, ...] = ()
+    calibration: tuple[CalibrationErrors, ...] = ()
     """Measures of calibration of every model and event, in rank order."""
     influence: tuple[Influence, ...] = ()
     """What the difference between the best model and those near it hangs on; empty for one model."""

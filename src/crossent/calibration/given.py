@@ -95,7 +95,7 @@ def rows(
         raise DataError("shape-mismatch", f"{len(codes)} labels for {n} predictions", cure="give one a row")
     if n == 0:
         raise DataError("no-rows", "there are no predictions", cure="give at least one row")
-    return Rows(z, codes, _weights(weight, n))
+    return Rows(z, codes, weights(weight, n))
 
 
 def logits(predictions: ArrayLike, *, kind: str = "probs", floor: float = 0.0) -> Logits:
@@ -198,7 +198,7 @@ def _refuse(bad: NDArray[np.bool_], values: Logits, slug: str, problem: str, cur
         raise DataError(slug, problem, row=place[0], value=values[place], cure=cure)
 
 
-def _weights(weight: ArrayLike | None, n: int) -> Floats | None:
+def weights(weight: ArrayLike | None, n: int) -> Floats | None:
     if weight is None:
         return None
     w = np.asarray(as_numpy(weight), np.float64)

@@ -1,274 +1,188 @@
-"""How far predicted probabilities of an event are off, by measures that need bins and by such that do not.
+"""Calibration errors of one event: bins, smooth, cumulative; for many redraws of the events at once.
 
-Every one of them is above 0 for a perfectly calibrated model of finitely many rows: each is to be read beside
-what it would be if outcomes were drawn from the predictions. All take outcomes in the last axis, so that
-many drawn sets of outcomes are measured at once.
+Each is a function of points (C,) in order of the probability and of Σ w over events at each point (B, C), so
+that the same code measures the rows (B = 1, a point for each different probability) and the redraws that say
+what a perfectly calibrated model of that n would show.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
+from scipy import special
 
-Floats = NDArray[np.float64]
+from crossent.statistics.decomposition import NullValue, beside_null
+from crossent.statistics.estimates import Estimate
+from crossent.statistics.forecast_cells import ForecastCells, cells_of_forecasts
+from crossent.statistics.smooth_error import smooth_errors
+from crossent.statistics.summary import Floats
+
 Ints = NDArray[np.int64]
 
-BINS = 15
-_CELLS = 2048
-"""Of the grid on which residuals are smoothed: a two-thousandth of the probability scale."""
-_HALVINGS = 22
-
 
 @dataclass(frozen=True)
-class Event:
-    """Predicted probabilities (N,) of an event, ascending, with weights that sum to one."""
-
-    p: Floats
-    weight: Floats
-    order: Ints
-    """Place in the data of each of them."""
-
-    @classmethod
-    def of(cls, p: Floats, weights: Floats) -> Event:
-        """The rows of positive weight."""
-        order = np.argsort(p, kind="stable")
-        order = order[weights[order] > 0.0]
-        w = weights[order]
-        return cls(np.clip(p[order], 0.0, 1.0), w / w.sum(), order)
-
-    def outcomes(self, happened: NDArray[np.bool_]) -> Floats:
-        """Outcomes in the order of `p`."""
-        return happened[..., self.order].astype(np.float64)
-
-    def drawn(self, draws: int, rng: np.random.Generator) -> Floats:
-        """(draws, N) outcomes as they would be if the predictions were right."""
-        return (rng.random((draws, self.p.size)) < self.p).astype(np.float64)
-
-
-Measure = Callable[[Event, Floats], Floats]
-"""(event, outcomes (…, N)) → values (…)."""
-
-
-def _by_bin(event: Event, outcomes: Floats, cut: Callable[[Event], Ints]) -> tuple[Floats, Floats]:
-    """Weight (B,) of every bin that holds rows, and Σ w (y − p) in it, (…, B)."""
-    starts = np.flatnonzero(np.diff(cut(event), prepend=-1))
-    off = event.weight * (outcomes - event.p)
-    return np.add.reduceat(event.weight, starts), np.add.reduceat(off, starts, axis=-1)
-
-
-def equal_width(event: Event) -> Ints:
-    """The bin of each row: (0, 1/15], (1/15, 2/15] … of the probability."""
-    bins: Ints = np.clip(np.ceil(event.p * BINS - 1e-12), 1, BINS).astype(np.int64)
-    return bins
-
-
-def equal_mass(event: Event) -> Ints:
-    """The bin of each row: fifteen of about the same weight, rows of the same prediction together."""
-    middle = np.cumsum(event.weight) - 0.5 * event.weight
-    bins = np.minimum((middle * BINS).astype(np.int64), BINS - 1)
-    _, first = np.unique(event.p, return_index=True)
-    return np.repeat(bins[first], np.diff(np.append(first, event.p.size)))
-
-
-def expected_error(event: Event, outcomes: Floats) -> Floats:
-    """ECE: Σ_b |Σ_{i∈b} w (y − p)| over fifteen bins of equal width."""
-    return _magnitude(_by_bin(event, outcomes, equal_width)[1])
-
-
-def expected_error_equal_mass(event: Event, outcomes: Floats) -> Floats:
-    """The same over fifteen bins of equal weight."""
-    return _magnitude(_by_bin(event, outcomes, equal_mass)[1])
-
-
-def _magnitude(off: Floats) -> Floats:
-    total: Floats = np.abs(off).sum(axis=-1)
-    return total
-
-
-def maximum_error(event: Event, outcomes: Floats) -> Floats:
-    """MCE: the greatest |mean outcome − mean prediction| of a bin of equal weight."""
-    weight, off = _by_bin(event, outcomes, equal_mass)
-    error: Floats = np.abs(off / weight).max(axis=-1)
-    return error
-
-
-def root_mean_square_error(event: Event, outcomes: Floats) -> Floats:
-    """RMSCE: √(Σ_b weight · off²) over fifteen bins of equal weight."""
-    weight, off = _by_bin(event, outcomes, equal_mass)
-    error: Floats = np.sqrt((off**2 / weight).sum(axis=-1))
-    return error
-
-
-def debiased_square_error(event: Event, outcomes: Floats) -> Floats:
-    """Mean squared calibration error less what chance adds to it: about 0 if calibrated, and may be negative.
-
-    Σ_b weight · (off_b² − v_b), v_b the estimated variance of off_b, over fifteen bins of equal weight.
-    Source: Bröcker 2012, Climate Dynamics 39:655-667, doi:10.1007/s00382-011-1191-1; Kumar, Liang & Ma 2019.
-    """
-    starts = np.flatnonzero(np.diff(equal_mass(event), prepend=-1))
-    weight = np.add.reduceat(event.weight, starts)
-    residual = outcomes - event.p
-    off = np.add.reduceat(event.weight * residual, starts, axis=-1)
-    rows = np.diff(np.append(starts, event.p.size))
-    about = residual - np.repeat(off / weight, rows, axis=-1)
-    scatter = np.add.reduceat((event.weight * about) ** 2, starts, axis=-1)
-    variance = scatter * rows / np.maximum(rows - 1, 1)
-    debiased: Floats = ((off**2 - variance) / weight).sum(axis=-1)
-    return debiased
-
-
-def kolmogorov_smirnov(event: Event, outcomes: Floats) -> Floats:
-    """max_t |Σ_{p_i ≤ t} w (y − p)|: no bins. Source: Gupta et al. 2021; Arrieta-Ibarra et al. 2022."""
-    error: Floats = np.abs(_walk(event, outcomes)).max(axis=-1)
-    return error
-
-
-def kuiper(event: Event, outcomes: Floats) -> Floats:
-    """The same as highest minus lowest point of the walk: the interval of p that is off most."""
-    walk = _walk(event, outcomes)
-    error: Floats = np.maximum(walk.max(axis=-1), 0.0) - np.minimum(walk.min(axis=-1), 0.0)
-    return error
-
-
-def _walk(event: Event, outcomes: Floats) -> Floats:
-    walk = np.cumsum(event.weight * (outcomes - event.p), axis=-1)
-    last = np.append(np.diff(event.p) > 0.0, True)  # rows of one prediction are one step
-    return walk[..., last]
-
-
-def smooth_error(event: Event, outcomes: Floats) -> Floats:
-    """smECE: the mean |residual| after smoothing over p, with the bandwidth that equals it.
-
-    ∫ |Σ_i w_i (y_i − p_i) K_σ(t, p_i)| dt with the Gaussian kernel reflected at 0 and 1, at the σ where it is
-    σ. Residuals are put on a grid of 2048 cells, where the kernel is a factor exp(−(πkσ)²/2) of the cosine
-    coefficients. Source: Błasiok & Nakkiran 2024, ICLR, arXiv:2309.12236.
-    """
-    cell = np.minimum((event.p * _CELLS).astype(np.int64), _CELLS - 1)
-    starts = np.flatnonzero(np.diff(cell, prepend=-1))
-    residual = np.zeros((*outcomes.shape[:-1], _CELLS))
-    residual[..., cell[starts]] = np.add.reduceat(event.weight * (outcomes - event.p), starts, axis=-1)
-    waves = fft.dct(residual, axis=-1, norm="ortho")
-    low, high = np.zeros(residual.shape[:-1]), np.ones(residual.shape[:-1])
-    frequency = (np.pi * np.arange(_CELLS)) ** 2 / 2.0
-    for _ in range(_HALVINGS):
-        middle = 0.5 * (low + high)
-        smoothed = fft.idct(waves * np.exp(-frequency * middle[..., None] ** 2), axis=-1, norm="ortho")
-        above = np.abs(smoothed).sum(axis=-1) > middle
-        low, high = np.where(above, middle, low), np.where(above, high, middle)
-    found: Floats = 0.5 * (low + high)
-    return found
-
-
-def spiegelhalter(event: Event, outcomes: Floats) -> Floats:
-    """Z = Σ w (y − p)(1 − 2p) / √(Σ w² (1 − 2p)² p (1 − p)): about normal if calibrated; in absolute value.
-
-    Source: Spiegelhalter 1986, Statistics in Medicine 5:421-433, doi:10.1002/sim.4780050506.
-    """
-    tilt = 1.0 - 2.0 * event.p
-    scale = np.sqrt(((event.weight * tilt) ** 2 * event.p * (1.0 - event.p)).sum())
-    over = (event.weight * tilt * (outcomes - event.p)).sum(axis=-1)
-    return np.abs(over) / scale if scale > 0.0 else np.zeros_like(over)
-
-
-MEASURES: dict[str, tuple[str, Measure]] = {
-    "ece": ("ECE, 15 bins of equal width", expected_error),
-    "ece_mass": ("ECE, 15 bins of equal weight", expected_error_equal_mass),
-    "rmsce": ("root mean square, equal weight", root_mean_square_error),
-    "mce": ("greatest of a bin, equal weight", maximum_error),
-    "debiased": ("mean square, debiased", debiased_square_error),
-    "smooth": ("smooth ECE", smooth_error),
-    "ks": ("Kolmogorov–Smirnov", kolmogorov_smirnov),
-    "kuiper": ("Kuiper", kuiper),
-    "spiegelhalter": ("Spiegelhalter's |Z|", spiegelhalter),
-}
-"""Name → title and function: each is larger the worse."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A measure of calibration beside what it would be if the predictions were right."""
-
-    name: str
-    """Of the measure: "ece", "smooth", "ks" …"""
-    title: str
-    value: float
-    if_calibrated: float
-    """Its mean over outcomes drawn from the predictions."""
-    quantile: float
-    """Exceeded by one in twenty of those."""
-    p: float
-    """Share of those that are at least the value, the data counted as one: a test of calibration."""
-
-
-@dataclass(frozen=True)
-class EventCalibration:
-    """How well calibrated one model is about one event."""
+class CalibrationErrors:
+    """Calibration errors of one event, each beside its value for a perfectly calibrated model of that n."""
 
     model: str
     event: str
-    """A class, or "top label": that the most likely class is the right one."""
+    """"top label" (the predicted class is right) or a class."""
     rows: int
     frequency: float
     """Weighted share of the rows in which the event happened."""
     predicted: float
     """Weighted mean probability it was given."""
-    measures: tuple[Measured, ...]
-    intercept: float | None
-    """Of Cox's regression, 0 if calibrated; None where it does not exist."""
-    slope: float | None
-    """1 if calibrated, below 1 where predictions are too extreme."""
+    ece: NullValue
+    """Σ weight |frequency − confidence|, bins of equal width."""
+    ece_equal_mass: NullValue
+    """The same, bins of equally many rows."""
+    largest: NullValue
+    """Of those bins of equal mass, the largest difference (MCE)."""
+    root_mean_square: NullValue
+    """Root of the weighted mean squared difference, bins of equal mass."""
+    debiased: NullValue
+    """The same less what chance adds; 0 where that is more than all."""
+    smooth: NullValue
+    """smECE."""
+    kolmogorov_smirnov: NullValue
+    """Largest cumulative difference, from the lowest probability on."""
+    kuiper: NullValue
+    """Largest difference over any range of probabilities."""
+    spiegelhalter_z: float
+    """Standard normal if calibrated; above 0 where losses are larger than the model expects."""
+    spiegelhalter_p: float
+    """Two-sided."""
+    slope: Estimate | None
+    """Of log-odds (Cox): 1 if calibrated, below 1 where the model is too sure. None without an optimum."""
+    intercept: Estimate | None
+    """Of log-odds: 0 if calibrated, below 0 where the event is predicted too often."""
+
+
+MEASURES: tuple[tuple[str, str], ...] = (
+    ("ece", "ECE, equal width"),
+    ("ece_equal_mass", "ECE, equal mass"),
+    ("debiased", "debiased L2"),
+    ("root_mean_square", "root mean square"),
+    ("largest", "largest bin (MCE)"),
+    ("smooth", "smooth (smECE)"),
+    ("kolmogorov_smirnov", "Kolmogorov–Smirnov"),
+    ("kuiper", "Kuiper"),
+)
+"""Fields of `CalibrationErrors` that stand beside a null value, and what to call them."""
 
 
 def measure(
-    p: Floats, happened: NDArray[np.bool_], weights: Floats, draws: int, rng: np.random.Generator
-) -> tuple[Measured, ...]:
-    """All measures of an event of which probabilities p (N,) were predicted."""
-    event = Event.of(p, weights)
-    outcomes = event.outcomes(happened)
-    block = max(1, min(draws, (1 << 22) // max(event.p.size, 1)))
-    null: dict[str, list[Floats]] = {name: [] for name in MEASURES}
-    for begin in range(0, draws, block):
-        drawn = event.drawn(min(block, draws - begin), rng)
-        for name, (_, function) in MEASURES.items():
-            null[name].append(function(event, drawn))
-    found = []
-    for name, (title, function) in MEASURES.items():
-        value, chance = float(function(event, outcomes)), np.concatenate(null[name])
-        # equal up to rounding is as extreme
-        extreme = int((chance >= value - 1e-12 * abs(value)).sum())
-        quantile = float(np.quantile(chance, 0.95))
-        found.append(
-            Measured(name, title, value, float(chance.mean()), quantile, (1 + extreme) / (1 + draws))
-        )
-    return tuple(found)
+    p: Floats,
+    happened: NDArray[np.bool_],
+    weight: Floats,
+    *,
+    model: str = "model",
+    event: str = "event",
+    bins: int = 15,
+    draws: int = 999,
+    seed: int = 0,
+) -> CalibrationErrors:
+    """Every measure of an event with probability p (N,), for weights above 0 (N,)."""
+    exact = cells_of_forecasts(p, happened, weight, most=p.size)
+    cells = cells_of_forecasts(p, happened, weight)
+    drawn = [_all(cells, events, bins) for events in cells.redraws(draws, seed)]
+    null = {name: np.concatenate([block[name] for block in drawn]) for name, _ in MEASURES}
+    seen = {name: float(value[0]) for name, value in _all(exact, exact.events[None], bins).items()}
+    z = spiegelhalter(p, happened, weight)
+    slope, intercept = cox(p, happened, weight)
+    return CalibrationErrors(
+        model=model,
+        event=event,
+        rows=p.size,
+        frequency=float(weight @ happened / weight.sum()),
+        predicted=float(weight @ p / weight.sum()),
+        **{name: beside_null(seen[name], null[name]) for name, _ in MEASURES},
+        spiegelhalter_z=z,
+        spiegelhalter_p=float(special.erfc(abs(z) / np.sqrt(2.0))),
+        slope=slope,
+        intercept=intercept,
+    )
 
 
-def cox(p: Floats, happened: NDArray[np.bool_], weights: Floats) -> tuple[float, float] | None:
-    """Intercept and slope of the logistic regression of the event on log(p / (1 − p)): 0 and 1 if calibrated.
+def _all(cells: ForecastCells, events: Floats, bins: int) -> dict[str, Floats]:
+    width = _starts(np.minimum(np.ceil(cells.p * bins).astype(np.int64) - 1, bins - 1).clip(0))
+    before = (np.cumsum(cells.weight) - cells.weight) / cells.total
+    mass = _starts(np.minimum((before * bins).astype(np.int64), bins - 1))
+    residuals = (events - cells.weight * cells.p) / cells.total
+    sums = np.concatenate([np.zeros((len(events), 1)), np.cumsum(residuals, axis=1)], axis=1)
+    share, gap = _binned(cells, residuals, mass)
+    return {
+        "ece": np.abs(np.add.reduceat(residuals, width, axis=1)).sum(axis=1),
+        "ece_equal_mass": (share * np.abs(gap)).sum(axis=1),
+        "largest": np.abs(gap).max(axis=1),
+        "root_mean_square": np.sqrt((share * gap**2).sum(axis=1)),
+        "debiased": _debiased(cells, events, mass, share, gap),
+        "smooth": smooth_errors(cells.p, residuals),
+        "kolmogorov_smirnov": np.abs(sums).max(axis=1),
+        "kuiper": sums.max(axis=1) - sums.min(axis=1),
+    }
 
-    A slope below 1 says that predictions are too extreme. None where the fit does not exist (predictions of 0
-    or 1, all outcomes alike, or outcomes that the predictions separate). Source: Cox 1958, Biometrika
-    45:562-565.
+
+def _starts(bin_of: Ints) -> Ints:
+    return np.flatnonzero(np.append(True, bin_of[1:] > bin_of[:-1]))
+
+
+def _binned(cells: ForecastCells, residuals: Floats, starts: Ints) -> tuple[Floats, Floats]:
+    """(M,) share of the weight and (B, M) frequency − confidence of each bin."""
+    share = np.add.reduceat(cells.weight, starts) / cells.total
+    return share, np.add.reduceat(residuals, starts, axis=1) / share
+
+
+def _debiased(cells: ForecastCells, events: Floats, starts: Ints, share: Floats, gap: Floats) -> Floats:
+    """√max(0, Σ share (gap² − f(1−f)/(m − 1))), m rows of equal weight in a bin (Σw)²/Σw² otherwise.
+
+    Source: A. Kumar, P. Liang, T. Ma, Verified uncertainty calibration, NeurIPS 2019, arXiv:1909.10155.
     """
-    counted = weights > 0.0
-    p, y, w = p[counted], happened[counted].astype(np.float64), weights[counted]
-    if not ((p > 0.0) & (p < 1.0)).all() or y.min() == y.max() or p.min() == p.max():
-        return None
-    logit = np.log(p) - np.log1p(-p)
-    design = np.column_stack([np.ones_like(logit), logit])
-    theta = np.array([0.0, 1.0])
+    w = np.add.reduceat(cells.weight, starts)
+    frequency = np.clip(np.add.reduceat(events, starts, axis=1) / w, 0.0, 1.0)
+    size = w**2 / np.add.reduceat(cells.squares, starts)
+    many = size > 1.5
+    chance = np.where(many, frequency * (1 - frequency) / np.where(many, size - 1.0, 1.0), 0.0)
+    square = (share * np.where(many, gap**2 - chance, 0.0)).sum(axis=1)
+    return np.asarray(np.sqrt(np.maximum(square, 0.0)))
+
+
+def spiegelhalter(p: Floats, happened: NDArray[np.bool_], weight: Floats) -> float:
+    """Z = Σ w (y − p)(1 − 2p) / √Σ w² (1 − 2p)² p (1 − p), standard normal if calibrated.
+
+    Source: D. Spiegelhalter, Probabilistic prediction in patient management and clinical trials, Stat. Med. 5
+    (1986) 421–433, doi:10.1002/sim.4780050506.
+    """
+    tilt = weight * (1.0 - 2.0 * p)
+    variance = float((tilt**2 * p * (1.0 - p)).sum())
+    return float(tilt @ (happened - p)) / np.sqrt(variance) if variance > 0.0 else float("nan")
+
+
+def cox(p: Floats, happened: NDArray[np.bool_], weight: Floats) -> tuple[Estimate | None, Estimate | None]:
+    """(slope, intercept) of the logistic regression of the event on the log-odds of p; robust errors.
+
+    None where a probability is 0 or 1, or where the event is separated. Source: D. R. Cox, Two further
+    applications of a model for binary regression, Biometrika 45 (1958), doi:10.1093/biomet/45.3-4.562.
+    """
+    if not ((p > 0.0) & (p < 1.0)).all() or np.ptp(p) == 0.0:
+        return None, None
+    x = np.column_stack([special.logit(p), np.ones(p.size)])
+    y, theta = happened.astype(np.float64), np.array([1.0, 0.0])
     for _ in range(50):
-        fitted = 1.0 / (1.0 + np.exp(-np.clip(design @ theta, -700.0, 700.0)))
-        slope = design.T @ (w * (y - fitted))
-        curvature = (design * (w * fitted * (1.0 - fitted))[:, None]).T @ design
-        if not np.isfinite(curvature).all() or np.linalg.cond(curvature) > 1e13:
-            return None
-        step = np.linalg.solve(curvature, slope)
-        theta = theta + step * min(1.0, 4.0 / max(float(np.abs(step).max()), 1e-300))
+        q = special.expit(x @ theta)
+        information = (x * (weight * q * (1.0 - q))[:, None]).T @ x
+        if np.linalg.cond(information) > 1e12:
+            return None, None
+        step = np.linalg.solve(information, x.T @ (weight * (y - q)))
+        theta = theta + step / max(1.0, float(np.abs(step).max()) / 4.0)
         if np.abs(step).max() < 1e-10:
-            return float(theta[0]), float(theta[1])
-    return None
+            break
+    else:
+        return None, None
+    scores = x * (weight * (y - special.expit(x @ theta)))[:, None]
+    inverse = np.linalg.inv(information)
+    errors = np.sqrt(np.diag(inverse @ (scores.T @ scores) @ inverse))
+    slope, intercept = (Estimate(float(t), float(e), p.size) for t, e in zip(theta, errors, strict=True))
+    return slope, intercept

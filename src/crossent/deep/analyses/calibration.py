@@ -10,18 +10,17 @@ from numpy.typing import NDArray
 from crossent import kernels
 from crossent.deep.registry import Look, analysis
 from crossent.deep.table import Floats, Ints, Predictions
-from crossent.statistics.calibration_measures import EventCalibration, cox, measure
+from crossent.statistics.calibration_measures import CalibrationErrors, measure
 
 TOP_LABEL = "top label"
 MOST_EVENTS = 10
-"""Classes that are measured one by one; of more than these, the ones that are off most in the mean."""
-MANY = 20_000
-"""Rows from which half as many sets of outcomes are drawn."""
+"""Classes of the best model that are measured one by one; of more, the ones that are off most in the mean."""
+DRAWS = 199
 
 
 @analysis("calibration")
-def calibration(look: Look) -> tuple[EventCalibration, ...]:
-    """Top label and classes of every model that gives whole distributions."""
+def calibration(look: Look) -> tuple[CalibrationErrors, ...]:
+    """Of two classes the event; of more the top label, and of the best model its classes."""
     table = look.table
     if table.labels is None or table.classes is None or not table.weights.any():
         return ()
@@ -35,37 +34,34 @@ def calibration(look: Look) -> tuple[EventCalibration, ...]:
 
 def _of_model(
     look: Look, name: str, said: Predictions, labels: Ints, classes: tuple[str, ...]
-) -> Iterator[EventCalibration]:
+) -> Iterator[CalibrationErrors]:
     p = said.probabilities
+    if len(classes) == 2:
+        event = classes.index(look.evaluation.setup.positive or classes[1])
+        yield _measured(look, name, classes[event], p[:, event], labels == event)
+        return
     top, confidence, _ = kernels.top(p)
-    if len(classes) != 2:
-        yield _measured(look, name, TOP_LABEL, np.asarray(confidence, np.float64), top == labels)
-    for k in _events(look, p, labels, classes):
+    yield _measured(look, name, TOP_LABEL, np.asarray(confidence, np.float64), top == labels)
+    most = MOST_EVENTS if name == look.results.models[0].name else 0
+    for k in _events(look, p, labels, classes, most):
         yield _measured(look, name, classes[k], p[:, k], labels == k)
 
 
-def _events(look: Look, p: Floats, labels: Ints, classes: tuple[str, ...]) -> list[int]:
-    if len(classes) == 2:
-        return [classes.index(look.evaluation.setup.positive or classes[1])]
+def _events(look: Look, p: Floats, labels: Ints, classes: tuple[str, ...], most: int) -> list[int]:
     weight = look.table.weights
     off = np.abs(np.bincount(labels[labels >= 0], weight[labels >= 0], len(classes)) - weight @ p)
-    return sorted(np.argsort(-off, kind="stable")[:MOST_EVENTS].tolist())
+    return sorted(np.argsort(-off, kind="stable")[:most].tolist())
 
 
-def _measured(look: Look, name: str, event: str, p: Floats, happened: NDArray[np.bool_]) -> EventCalibration:
-    weight, rows = look.table.weights, len(look.table)
-    draws = 200 if rows < MANY else 100
-    found = measure(p, happened, weight, draws, np.random.default_rng(look.seed))
-    regression = cox(p, happened, weight)
-    intercept, slope = regression or (None, None)
-    total = weight.sum()
-    return EventCalibration(
-        name,
-        event,
-        rows,
-        float((weight * happened).sum() / total),
-        float((weight * p).sum() / total),
-        found,
-        intercept,
-        slope,
+def _measured(look: Look, name: str, event: str, p: Floats, happened: NDArray[np.bool_]) -> CalibrationErrors:
+    weight = look.table.weights
+    counted = weight > 0.0
+    return measure(
+        p[counted],
+        happened[counted],
+        weight[counted],
+        model=name,
+        event=event,
+        draws=DRAWS,
+        seed=look.seed,
     )

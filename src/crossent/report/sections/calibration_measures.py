@@ -8,15 +8,16 @@ from crossent.report import cells
 from crossent.report.blocks import Block, Cell, Column, Section, Sentences, Table
 from crossent.report.registry import section
 from crossent.results import Results
-from crossent.statistics.calibration_measures import EventCalibration, Measured
+from crossent.statistics.calibration_measures import MEASURES, CalibrationErrors
+from crossent.statistics.decomposition import NullValue
 from crossent.statistics.multiplicity import holm
 from crossent.wording import plain
 
-_SHOWN = ("ece", "smooth", "ks", "debiased", "spiegelhalter")
+_SHOWN = ("ece", "debiased", "smooth", "kolmogorov_smirnov")
 """Measures in the first table; all of them are in the second."""
 _TEST = "smooth"
 """Whose p-values the verdict goes by: it depends on no bins."""
-Row = tuple[EventCalibration, Measured]
+Row = tuple[CalibrationErrors, str, NullValue]
 
 
 @section(order=54)
@@ -37,7 +38,7 @@ def calibration_measures(results: Results) -> Section | None:
     return Section("Measures of calibration", "calibration-measures", tuple(blocks), lead)
 
 
-def _verdict(results: Results, found: tuple[EventCalibration, ...]) -> str:
+def _verdict(results: Results, found: tuple[CalibrationErrors, ...]) -> str:
     p = holm([_of(e, _TEST).p for e in found])
     alpha = 1.0 - cells.level(results)
     off = [e for e, adjusted in zip(found, p, strict=True) if adjusted is not None and adjusted < alpha]
@@ -49,55 +50,60 @@ def _verdict(results: Results, found: tuple[EventCalibration, ...]) -> str:
     error = _of(worst, _TEST)
     sentence = (
         f"By more than chance the probabilities of {', '.join(names)} differ from what happens; most those "
-        f"of {worst.model} ({worst.event}): by {plain(error.value)}, where {plain(error.if_calibrated)} "
+        f"of {worst.model} ({worst.event}): by {plain(error.value)}, where {plain(error.expected)} "
         f"would be chance{_direction(worst)}."
     )
     return sentence + (f" Of {', '.join(fine)} that cannot be said." if fine else "")
 
 
-def _direction(e: EventCalibration) -> str:
-    if e.slope is None or 0.9 < e.slope < 1.1:
+def _direction(e: CalibrationErrors) -> str:
+    if e.slope is None or 0.9 < e.slope.value < 1.1:
         return ""
-    return ", too sure of itself" if e.slope < 1.0 else ", too timid"
+    return ", too sure of itself" if e.slope.value < 1.0 else ", too timid"
 
 
-def _of(e: EventCalibration, name: str) -> Measured:
-    return next(m for m in e.measures if m.name == name)
+def _of(e: CalibrationErrors, name: str) -> NullValue:
+    found: NullValue = getattr(e, name)
+    return found
 
 
-def _main(results: Results, found: tuple[EventCalibration, ...]) -> Table:
-    columns: list[tuple[Column, Callable[[EventCalibration], Cell]]] = [
+def _main(results: Results, found: tuple[CalibrationErrors, ...]) -> Table:
+    columns: list[tuple[Column, Callable[[CalibrationErrors], Cell]]] = [
         cells.model_column(results, lambda e: e.model),
         (Column("event", key=True), lambda e: Cell(e.event)),
         (Column("predicted", "right"), lambda e: cells.probability_cell(e.predicted)),
         (Column("happened", "right"), lambda e: cells.probability_cell(e.frequency)),
     ]
     for name in _SHOWN:
-        title = _of(found[0], name).title.partition(",")[0]
-        columns.append((Column(title, "right", hint="value (if calibrated)"), _beside(name)))
+        hint = "In brackets the mean of calibrated models of that n."
+        columns.append((Column(dict(MEASURES)[name], "right", hint=hint), _beside(name)))
     hint = "Cox: below 1 where predictions are too extreme."
-    columns.append((Column("slope", "right", hint=hint), lambda e: cells.number_cell(e.slope)))
+    columns.append((Column("slope", "right", hint=hint), lambda e: cells.estimate_cell(e.slope)))
+    hint = "Spiegelhalter: standard normal if calibrated, above 0 where losses are larger than predicted."
+    columns.append(
+        (Column("Z", "right", hint=hint), lambda e: Cell(plain(e.spiegelhalter_z, 1), e.spiegelhalter_z))
+    )
     return Table.of("Value, and in brackets what chance would show", found, columns)
 
 
-def _beside(name: str) -> Callable[[EventCalibration], Cell]:
-    def cell(e: EventCalibration) -> Cell:
+def _beside(name: str) -> Callable[[CalibrationErrors], Cell]:
+    def cell(e: CalibrationErrors) -> Cell:
         m = _of(e, name)
-        text = f"{plain(m.value, 4)} ({plain(m.if_calibrated, 4)})"
-        return Cell(text, m.value, tone="bad" if m.value > m.quantile else "plain")
+        text = f"{plain(m.value, 4)} ({plain(m.expected, 4)})"
+        return Cell(text, m.value, tone="bad" if m.value > m.high else "plain")
 
     return cell
 
 
-def _all(results: Results, found: tuple[EventCalibration, ...]) -> Table:
-    rows: list[Row] = [(e, m) for e in found for m in e.measures]
+def _all(results: Results, found: tuple[CalibrationErrors, ...]) -> Table:
+    rows: list[Row] = [(e, title, _of(e, name)) for e in found for name, title in MEASURES]
     columns: list[tuple[Column, Callable[[Row], Cell]]] = [
         cells.model_column(results, lambda row: row[0].model),
         (Column("event", key=True), lambda row: Cell(row[0].event)),
-        (Column("measure", key=True), lambda row: Cell(row[1].title)),
-        (Column("value", "right"), lambda row: cells.number_cell(row[1].value)),
-        (Column("if calibrated", "right"), lambda row: cells.number_cell(row[1].if_calibrated)),
-        (Column("95 % of those below", "right"), lambda row: cells.number_cell(row[1].quantile)),
-        (Column("p", "right"), lambda row: cells.p_cell(row[1].p)),
+        (Column("measure", key=True), lambda row: Cell(row[1])),
+        (Column("value", "right"), lambda row: cells.number_cell(row[2].value)),
+        (Column("if calibrated", "right"), lambda row: cells.number_cell(row[2].expected)),
+        (Column("95 % of those below", "right"), lambda row: cells.number_cell(row[2].high)),
+        (Column("p", "right"), lambda row: cells.p_cell(row[2].p)),
     ]
     return Table.of("All measures", rows, columns, folded=True)

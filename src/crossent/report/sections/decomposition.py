@@ -28,6 +28,13 @@ _MAPS = {
 }
 
 
+_TESTS = {
+    "event": "outcomes drawn from the predictions, as often as there are rows",
+    "all classes": "labels drawn from the predictions; would a temperature and intercepts lower the loss",
+    "the mean": "residuals with random signs, those of a cluster together",
+}
+
+
 @section(order=52)
 def decomposition(results: Results) -> Section | None:
     """Loss = miscalibration − discrimination + uncertainty, in sample and cross-fitted."""
@@ -48,55 +55,69 @@ def decomposition(results: Results) -> Section | None:
 
 def _verdict(results: Results, found: tuple[Decomposition, ...]) -> str:
     first = found[0]
-    of = "" if first.of in ("all classes", "the mean") else f" ({first.of})"
-    if math.isinf(first.parts.score):
-        return f"{first.model}'s loss{of} is infinite: a label was given probability 0."
-    saved, parts = first.cross_fitted, first.parts
-    known = f"{first.model} knows {plain(parts.discrimination)}"
-    start = f"Of the {plain(parts.uncertainty)} that there is to know{of}, {known}"
-    if saved is None or saved.se is None:
-        return f"{start}, and loses up to {plain(parts.miscalibration)} because its probabilities are off."
-    low, high = saved.interval(cells.level(results)) or (saved.value, saved.value)
-    amount = f"{with_error(saved, sign=True)} on rows that the recalibration had not seen"
-    if low > 0:
-        return f"{start}; recalibrating it would save {amount}."
-    if high < 0:
-        return f"{start}; recalibrating it would make it worse ({amount}): leave it as it is."
-    return f"{start}; whether recalibrating it would save anything cannot be told ({amount})."
+    unit = "" if first.loss == "log_loss" else " of squared error"
+    parts = first.cross_fitted or first.in_sample
+    if math.isinf(parts.loss):
+        return (
+            f"{first.model} gave labels probability 0: its loss is infinite, and so is what recalibration "
+            f"would mend. Recalibrated, it would be {plain(parts.uncertainty - parts.discrimination)}."
+        )
+    whole = f"Of {first.model}'s loss of {plain(parts.loss)}{unit or ' nats'}"
+    mended = with_error(first.miscalibration)
+    if first.cross_fitted is None:
+        return f"{whole}, at most {mended} is due to probabilities that are off: there are few rows."
+    ends = first.miscalibration.interval(cells.level(results))
+    low, high = ends or (-math.inf, math.inf)
+    if low > 0.0:
+        return f"{whole}, {mended} is due to predictions that are off and could be mended by recalibration."
+    if high < 0.0:
+        return f"{whole}, nothing could be mended by recalibration, which would make it worse ({mended})."
+    what = f"{mended} on rows that it had not seen, which may be nothing"
+    return f"{whole}, recalibration could mend {what}."
 
 
 def _table(results: Results, found: tuple[Decomposition, ...]) -> Table:
-    in_sample = "In sample: the map is fitted to the rows it is judged by, so this is too large."
+    in_sample = "The map is fitted to the rows it is judged by, so this is too large."
+    chance = "What a perfectly calibrated model of that many rows would show in sample."
     columns: list[tuple[Column, Callable[[Decomposition], Cell]]] = [
         cells.model_column(results, lambda d: d.model),
-        (Column("of", key=True), lambda d: Cell(d.of)),
-        (Column("loss", "right"), lambda d: cells.number_cell(d.parts.score)),
+        (Column("loss", "right"), lambda d: cells.number_cell(d.in_sample.loss)),
         (
-            Column("miscalibration", "right", hint=in_sample),
-            lambda d: cells.number_cell(d.parts.miscalibration),
+            Column("miscalibration", "right", hint="Cross-fitted: mended on rows that the map had not seen."),
+            lambda d: cells.estimate_cell(d.miscalibration),
         ),
-        (Column("if calibrated", "right", hint="What chance alone makes of it."), _chance),
-        (Column("p", "right", hint="Test that the predictions are calibrated."), lambda d: cells.p_cell(d.p)),
         (
-            Column("saved, cross-fitted", "right", hint="On rows that the map was not fitted to."),
-            lambda d: cells.estimate_cell(d.cross_fitted, sign=True),
+            Column("in sample", "right", hint=in_sample),
+            lambda d: cells.number_cell(d.in_sample.miscalibration),
         ),
-        (Column("discrimination", "right"), lambda d: cells.number_cell(d.parts.discrimination)),
-        (Column("uncertainty", "right"), lambda d: cells.number_cell(d.parts.uncertainty)),
+        (Column("if calibrated", "right", hint=chance), _chance),
+        (
+            Column("p", "right", hint="Test that the predictions are calibrated."),
+            lambda d: cells.p_cell(d.test.p),
+        ),
+        (
+            Column("discrimination", "right", hint="Cross-fitted."),
+            lambda d: cells.estimate_cell(d.discrimination),
+        ),
+        (
+            Column("in sample", "right", hint=in_sample),
+            lambda d: cells.number_cell(d.in_sample.discrimination),
+        ),
+        (Column("uncertainty", "right"), lambda d: cells.number_cell(d.in_sample.uncertainty)),
     ]
     return Table.of("Miscalibration, discrimination, uncertainty", found, columns)
 
 
 def _chance(d: Decomposition) -> Cell:
-    return cells.number_cell(d.if_calibrated if math.isfinite(d.if_calibrated) else None)
+    return cells.number_cell(d.test.expected if d.of != "all classes" else None)
 
 
 def _chart(results: Results, found: tuple[Decomposition, ...]) -> IntervalChart:
     points = tuple(
         IntervalPoint(
             d.model,
-            d.cross_fitted.value,
-            d.cross_fitted.interval(cells.level(results)),
+            d.miscalibration.value,
+            d.miscalibration.interval(cells.level(results)),
             cells.place(results, d.model),
         )
         for d in found
@@ -109,14 +130,16 @@ def _chart(results: Results, found: tuple[Decomposition, ...]) -> IntervalChart:
 def _remarks(found: tuple[Decomposition, ...]) -> tuple[str, ...]:
     maps = tuple(dict.fromkeys(d.map for d in found))
     remarks = [f"Recalibrated by {'; '.join(_MAPS[name] for name in maps)}."]
-    intervals = [
-        f"{d.model} {plain(d.interval[0])} to {plain(d.interval[1])}" for d in found if d.interval is not None
-    ]
-    if intervals:
-        remarks.append(f"Intervals of the miscalibration, by bootstrap: {'; '.join(intervals)}.")
-    if "isotonic" in maps:
-        remarks.append(
-            "If calibrated, and p: outcomes drawn from the predictions, as often as the data hold rows "
-            "(Bröcker and Smith 2007)."
-        )
+    remarks.append(
+        "Miscalibration in sample is too large, cross-fitted somewhat too small: the truth lies between. "
+        "Errors are those of the cross-fitted figures."
+    )
+    tests = [words for of, words in _TESTS.items() if any(_tested(d) == of for d in found)]
+    remarks.append(
+        f"If calibrated, and p: {'; '.join(tests)}. Rows count as independent given the predictions."
+    )
     return tuple(remarks)
+
+
+def _tested(d: Decomposition) -> str:
+    return d.of if d.of in _TESTS else "event"
