@@ -46,7 +46,7 @@ docs: $(VENV)/.dev  ## the documentation, warnings as errors, in docs/_build/htm
 	@echo "The documentation is $(abspath docs/_build/html/index.html)"
 
 bench: $(VENV)/.dev  ## every benchmark; results go to benchmarks/results
-	@set -e; for script in $(filter-out benchmarks/common.py benchmarks/peers.py benchmarks/whole_tools.py benchmarks/torch_peers.py benchmarks/huggingface.py benchmarks/cost_model.py,$(wildcard benchmarks/*.py)); do \
+	@set -e; for script in $(filter-out benchmarks/common.py benchmarks/peers.py benchmarks/whole_tools.py benchmarks/torch_peers.py benchmarks/huggingface.py benchmarks/cost_model.py benchmarks/simulations.py benchmarks/simulated_sequences.py,$(wildcard benchmarks/*.py)); do \
 		echo "== $$script"; $(BIN)/python $$script; done
 
 fuzz: $(VENV)/.dev  ## random shapes, strides, types and values through the core, MINUTES=10

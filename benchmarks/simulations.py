@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import integrate
 
+from crossent.statistics.confidence_set import model_confidence_set
 from crossent.statistics.estimates import Estimate, mean_estimates
-from crossent.statistics.paired import compare
-from crossent.statistics.summary import LossSummary
+from crossent.statistics.paired import compare, pairwise
+from crossent.statistics.summary import LossSummary, degrees_of_freedom
 
 Floats = NDArray[np.float64]
 Random = np.random.Generator
@@ -39,7 +40,15 @@ def summaries(total: Floats, exposure: Floats) -> list[LossSummary]:
             differences[:, a, b] = differences[:, b, a] = np.einsum("ru,ru->r", gap, gap)
     names = tuple(f"m{k}" for k in range(models))
     return [
-        LossSummary(names, units, float(exposure[r].sum()), mean[r], scatter[r], differences[r])
+        LossSummary(
+            names,
+            units,
+            float(exposure[r].sum()),
+            mean[r],
+            scatter[r],
+            differences[r],
+            df=degrees_of_freedom(exposure[r]),
+        )
         for r in range(runs)
     ]
 
@@ -196,7 +205,7 @@ WEIGHTED = ((3.0**3 - 0.2**3) / 3) / ((3.0**2 - 0.2**2) / 2)
 
 INTERVALS = (
     *(Intervals("rows, moderately skewed losses", n, gamma_rows, 1.0, 0.2) for n in (100, 1000)),
-    *(Intervals("rows, log losses", n, log_losses, 0.5, _shrunk_gap()) for n in (100, 1000)),
+    *(Intervals("rows, log losses", n, log_losses, 0.5, _shrunk_gap(), (True, n > 500)) for n in (100, 1000)),
     *(
         Intervals(
             "rows, log-normal losses (skewness 33)", n, skewed_rows, math.exp(1.125), 0.0, (False, True)
@@ -204,19 +213,22 @@ INTERVALS = (
         for n in (100, 1000, 10_000)
     ),
     Intervals("rows, tail index 0.6: no variance", 1000, heavy_rows, 1.5, 0.0, (False, False)),
-    *(Intervals("weighted rows", n, weighted_rows, WEIGHTED, 0.2) for n in (100, 1000)),
+    *(Intervals("weighted rows", n, weighted_rows, WEIGHTED, 0.2, (n > 500, True)) for n in (100, 1000)),
     *(
         Intervals("rows, log-normal weights", n, unequal_weights, 1.0, 0.2, (n > 500, n > 500))
         for n in (100, 1000)
     ),
     *(Intervals("clusters of 1 to 12 rows", n, clusters, 1.0, 0.2) for n in (30, 100, 300, 1000)),
-    *(Intervals("few clusters", n, clusters, 1.0, 0.2, (False, False)) for n in (5, 10, 20)),
+    *(Intervals("few clusters of 1 to 12 rows", n, clusters, 1.0, 0.2) for n in (5, 10, 20)),
     *(
         Intervals("clusters of very unequal size", n, unequal_clusters, 1.0, 0.2, (False, False))
         for n in (30, 100, 1000)
     ),
     Intervals("half of the rows in one cluster", 100, one_large_cluster, 1.0, 0.2, (False, False)),
-    *(Intervals("nats per byte over documents", n, documents, TRUE_RATE, 0.03) for n in (30, 100, 300, 1000)),
+    *(
+        Intervals("nats per byte over documents", n, documents, TRUE_RATE, 0.03, (n > 200, True))
+        for n in (30, 100, 300, 1000)
+    ),
     *(
         Intervals(
             "documents of very unequal size", n, long_documents, RATE + SLOPE * 1.5, 0.03, (False, False)
@@ -224,3 +236,86 @@ INTERVALS = (
         for n in (100, 1000)
     ),
 )
+
+
+# --- tests ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Models that are equally good: how often a test at 5 % says that any two are not."""
+
+    name: str
+    adjust: str
+    draw: Callable[[Random, int], Units]
+    """(random, runs) → losses of equal models and exposures."""
+
+    def rate(self, runs: int, seed: int = 0) -> float:
+        """The share of runs with a false statement."""
+        rng = np.random.default_rng([seed, 5])
+        tables = (pairwise(s, adjust=self.adjust) for s in summaries(*self.draw(rng, runs)))
+        return float(np.mean([any(d.verdict in ("worse", "better") for d in table) for table in tables]))
+
+
+def two_equal(units: int) -> Callable[[Random, int], Units]:
+    """Two models on rows by themselves."""
+
+    def draw(rng: Random, runs: int) -> Units:
+        return alone(*rng.gamma(2.0, 0.5, (2, runs, units)))
+
+    return draw
+
+
+def two_tied(rng: Random, runs: int) -> Units:
+    """Two models that say the same of four rows in five."""
+    first = rng.gamma(2.0, 0.5, (runs, 300))
+    return alone(first, np.where(rng.random(first.shape) < 0.8, first, rng.gamma(2.0, 0.5, first.shape)))
+
+
+def two_on_clusters(units: int) -> Callable[[Random, int], Units]:
+    """Two models on clusters of 1 to 12 rows."""
+
+    def draw(rng: Random, runs: int) -> Units:
+        total, size = clusters(rng, runs, units)
+        total[..., 1] -= 0.2 * size
+        return total, size
+
+    return draw
+
+
+def five_equal(rng: Random, runs: int) -> Units:
+    """Five models on 100 clusters."""
+    total = rng.gamma(4.0, 1.0, (runs, 100, 1)) + rng.normal(0.0, 1.0, (runs, 100, 5))
+    return total, rng.integers(1, 9, (runs, 100)).astype(np.float64)
+
+
+def with_copies(rng: Random, runs: int) -> Units:
+    """Four models on 200 rows, two of which stand there twice; most rows are tied."""
+    base = rng.gamma(2.0, 0.5, (runs, 200, 1))
+    own = rng.gamma(2.0, 0.5, (runs, 200, 4))
+    total = np.where(rng.random(own.shape) < 0.6, base, own)
+    return np.concatenate([total, total[..., :2]], axis=-1), np.ones((runs, 200))
+
+
+SIZES = (
+    *(Errors(f"paired test, {n} rows", "none", two_equal(n)) for n in (30, 300)),
+    Errors("paired test, 300 rows, four in five tied", "none", two_tied),
+    *(Errors(f"paired test, {n} clusters", "none", two_on_clusters(n)) for n in (30, 300)),
+    *(Errors(f"{name}, five models, 100 clusters", name, five_equal) for name in ("holm", "max-t")),
+    *(Errors(f"{name}, four models and two copies", name, with_copies) for name in ("holm", "max-t")),
+)
+
+
+def best_kept(statistic: str, runs: int, *, copies: bool = False, draws: int = 1000, seed: int = 0) -> float:
+    """How often the 95 % confidence set holds the best of five models, three of which are nearly as good."""
+    rng = np.random.default_rng([seed, 7])
+    total, size = five_equal(rng, runs)
+    total = total + np.array([0.0, 0.02, 0.02, 0.1, 0.6]) * size[..., None]
+    if copies:
+        total = np.concatenate([total, total[..., :2]], axis=-1)
+    size = np.full_like(size, size.mean())
+    held = 0
+    for summary in summaries(total, size):
+        found = model_confidence_set(summary, alpha=0.05, statistic=statistic, draws=draws)
+        held += found is not None and "m0" in found.members
+    return held / runs

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,9 @@ import pytest
 
 from crossent.statistics.slices import SliceSums
 from crossent.statistics.summary import LossSummary
+
+# the simulations of benchmarks/coverage.py are run here at a fraction of their length
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 
 def _summarise(losses: Any, weights: Any = None, clusters: Any = None, names: Any = None) -> LossSummary:
