@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -49,26 +50,67 @@ class Collected:
 
 
 @dataclass(frozen=True)
+class Deal:
+    """Which unit and fold a row belongs to: by a hash of its id, or as its cluster, one after another."""
+
+    folds: int
+    seed: int
+    clusters: Hashes | None
+    """Ascending; None where rows are units of their own."""
+
+    @cached_property
+    def _of_cluster(self) -> Ints:
+        assert self.clusters is not None
+        return folds_of(self.clusters, np.arange(self.clusters.size), self.folds, self.seed)
+
+    def block(self, rows: Rows, first: int) -> LogScores:
+        """The rows, the first of which has the number `first`."""
+        number = first + np.arange(len(rows.log_p))
+        key = number.astype(np.uint64) if rows.key is None else rows.key
+        if self.clusters is None:
+            return log_scores(rows.log_p, rows.weight, number, folds_of(key, None, self.folds, self.seed))
+        unit = np.searchsorted(self.clusters, key)
+        return log_scores(rows.log_p, rows.weight, unit, self._of_cluster[unit])
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a batch."""
+
+    log_p: Floats
+    """(n, K)"""
+    weight: Floats | None
+    key: Hashes | None
+    """Of the cluster or the row id; None where rows have neither."""
+
+    def save(self, path: Path) -> None:
+        """Write what there is."""
+        np.savez(path, **{name: column for name, column in vars(self).items() if column is not None})
+
+    @classmethod
+    def load(cls, path: Path) -> Rows:
+        """What was written."""
+        with np.load(path) as saved:
+            return cls(saved["log_p"], saved.get("weight"), saved.get("key"))
+
+
+@dataclass(frozen=True)
 class OnDisk:
-    """A block whose log-probabilities are in a file."""
+    """A block that is in a file."""
 
     path: Path
-    weight: Floats | None
-    unit: Ints
-    fold: Ints
+    first: int
+    deal: Deal
 
     def read(self) -> LogScores:
         """The block."""
-        return log_scores(np.load(self.path), self.weight, self.unit, self.fold)
+        return self.deal.block(Rows.load(self.path), self.first)
 
 
 @dataclass(frozen=True)
 class _Batch:
-    rows: int
-    log_p: Floats | Path
-    weight: Floats | None
-    key: Hashes | None
-    """Of the cluster or the row id; None where rows have neither."""
+    count: int
+    rows: Rows | Path
     run: Run | None
 
 
@@ -79,19 +121,23 @@ class _Store:
     memory: int
     folder: Path
     batches: dict[int, _Batch] = field(default_factory=dict)
+    clusters: Hashes = field(default_factory=lambda: np.empty(0, np.uint64))
     used: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def kept(self, number: int, log_p: Floats) -> Floats | Path:
-        """The numbers, or the file they are in where memory is full."""
+    def put(self, number: int, rows: Rows, clustered: bool, run: Run | None) -> None:
+        """Keep a batch: in memory, or in a file where that is full."""
         with self.lock:
-            self.used += ARRAYS * log_p.nbytes
+            self.used += ARRAYS * rows.log_p.nbytes
             room = self.used <= self.memory
-        if room:
-            return log_p
-        path = self.folder / f"scores-{number}.npy"
-        np.save(path, log_p)
-        return path
+            if clustered and rows.key is not None:
+                self.clusters = np.union1d(self.clusters, rows.key)
+        kept: Rows | Path = rows
+        if not room:
+            kept = self.folder / f"rows-{number}.npz"
+            rows.save(kept)
+        with self.lock:
+            self.batches[number] = _Batch(len(rows.log_p), kept, run)
 
 
 def collect(job: Job, folder: Path, folds: int, seed: int) -> Collected:
@@ -100,27 +146,21 @@ def collect(job: Job, folder: Path, folds: int, seed: int) -> Collected:
     Raises OrderDiffers where they do not, and DataError for a row that every model gave probability 0.
     """
     store = _Store(job.memory, folder)
+    clustered = job.options.cluster_column is not None
 
     def update(store: _Store, aligned: Aligned) -> None:
         facts = shared_facts(job, aligned)
-        log_p = _log_p(job, aligned, facts)
-        batch = _Batch(
-            len(log_p),
-            store.kept(aligned.number, log_p),
-            facts[0].weight,
-            _keys(facts[0]),
-            None if facts[0].ids is None else run_of(aligned.number, facts[0].ids),
-        )
-        with store.lock:
-            store.batches[aligned.number] = batch
-        job.progress(len(log_p) * len(job.models))
+        rows = Rows(_log_p(job, aligned, facts), facts[0].weight, _keys(facts[0]))
+        ids = facts[0].ids
+        store.put(aligned.number, rows, clustered, None if ids is None else run_of(aligned.number, ids))
+        job.progress(len(rows.log_p) * len(job.models))
 
     run(zipped(job.models, job.options.where, job.batch_rows(job.models)), lambda: store, update, job.threads)
     batches = [store.batches[number] for number in sorted(store.batches)]
     runs = [batch.run for batch in batches if batch.run is not None]
     if runs and not strictly_increasing(runs):
         check_unique(job.models[0], job.options.where, folder, job.memory)
-    return _dealt(batches, job.options.cluster_column is not None, folds, seed)
+    return _dealt(batches, Deal(folds, seed, store.clusters if clustered else None))
 
 
 def _log_p(job: Job, aligned: Aligned, facts: Sequence[Facts]) -> Floats:
@@ -143,33 +183,14 @@ def _keys(facts: Facts) -> Hashes | None:
     return None if facts.ids is None else np.ascontiguousarray(keys_of(facts.ids)["hi"])
 
 
-def _dealt(batches: Sequence[_Batch], clustered: bool, folds: int, seed: int) -> Collected:
-    """The batches with their units and folds: of rows by a hash of the id, of clusters one after another."""
+def _dealt(batches: Sequence[_Batch], deal: Deal) -> Collected:
+    """The batches as blocks with their units and folds."""
     first = 0
     blocks: list[LogScores | OnDisk] = []
-    clusters = _clusters(batches) if clustered else None
-    if clusters is not None:
-        of_cluster = folds_of(clusters, np.arange(clusters.size), folds, seed)
     for batch in batches:
-        number = first + np.arange(batch.rows)
-        key = number.astype(np.uint64) if batch.key is None else batch.key
-        if clusters is None:
-            unit, fold = number, folds_of(key, None, folds, seed)
+        if isinstance(batch.rows, Path):
+            blocks.append(OnDisk(batch.rows, first, deal))
         else:
-            unit = np.searchsorted(clusters, key)
-            fold = of_cluster[unit]
-        if isinstance(batch.log_p, Path):
-            blocks.append(OnDisk(batch.log_p, batch.weight, unit, fold))
-        else:
-            blocks += in_blocks(log_scores(batch.log_p, batch.weight, unit, fold))
-        first += batch.rows
-    return Collected(blocks, first if clusters is None else int(clusters.size), first)
-
-
-def _clusters(batches: Sequence[_Batch]) -> Hashes:
-    """The different clusters, ascending."""
-    found = np.empty(0, np.uint64)
-    for batch in batches:
-        if batch.key is not None:
-            found = np.union1d(found, batch.key)
-    return found
+            blocks += in_blocks(deal.block(batch.rows, first))
+        first += batch.count
+    return Collected(blocks, first if deal.clusters is None else deal.clusters.size, first)
