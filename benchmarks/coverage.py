@@ -132,7 +132,7 @@ PARTS = {
 
 def table(part: Part, lines: Sequence[Line]) -> str:
     """Markdown."""
-    head = f"### {part.title}\n\n| {' | '.join(part.columns)} |\n|---|{'---:|' * (len(part.columns) - 1)}"
+    head = f"## {part.title}\n\n| {' | '.join(part.columns)} |\n|---|{'---:|' * (len(part.columns) - 1)}"
     return "\n".join([head, *(f"| {' | '.join((line.name, *line.figures))} |" for line in lines)])
 
 
