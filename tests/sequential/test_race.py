@@ -57,7 +57,7 @@ def test_race_by_losses_is_the_asymptotic_sequence(games) -> None:
         race.update_losses({n: losses[n][i : i + 500] for n in race.running})
         if race.decided:
             break
-    low, _ = asymptotic(losses["k29"] - losses["vegas"], optimal_at=1000, start=100)
+    low, _ = asymptotic(losses["k29"] - losses["vegas"], optimal_at=1000, start=500)
     assert race.decisions[0].rows == 1 + int(np.argmax(low > 0.0))
     assert (race.leader, race.decisions[0].worse) == ("vegas", "k29")
 

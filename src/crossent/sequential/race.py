@@ -19,8 +19,8 @@ from crossent.statistics.power import check_probability
 Floats = NDArray[np.float64]
 Predict = Callable[[Any], ArrayLike]
 
-START = 100
-"""Rows before anything is decided from losses alone: so many are asked of a normal approximation."""
+START = 500
+"""Rows before anything is decided from losses alone: large losses that are rare must have had a chance."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ class Race:
 
     `update_losses(losses)` takes losses alone, of any kind. A model leaves when the asymptotic confidence
     sequence of a difference, at level 1 − 2α/(K(K−1)), lies apart from 0. For rows whose losses have the same
-    conditional mean difference and finite variance; approximate, from `start` rows on.
+    conditional mean difference and finite variance; approximate, from `start` rows on: of large losses so
+    rare that these hold none it knows nothing, where predictions would tell.
 
     Either way the chance that any pair of the K models is ever put in the wrong order is at most α = 1 −
     `level`, over all pairs (Bonferroni) and all rows: look as often as you like. Rows must come in an order
