@@ -149,6 +149,10 @@ def _debiased(cells: ForecastCells, events: Floats, starts: Ints, share: Floats,
     return np.asarray(np.sqrt(np.maximum(square, 0.0)))
 
 
+def _deviance(z: Floats, y: Floats, weight: Floats) -> float:
+    return float(weight @ (np.logaddexp(0.0, z) - y * z))
+
+
 def spiegelhalter(p: Floats, happened: NDArray[np.bool_], weight: Floats) -> float:
     """Z = Σ w (y − p)(1 − 2p) / √Σ w² (1 − 2p)² p (1 − p), standard normal if calibrated.
 
@@ -157,7 +161,7 @@ def spiegelhalter(p: Floats, happened: NDArray[np.bool_], weight: Floats) -> flo
     """
     tilt = weight * (1.0 - 2.0 * p)
     variance = float((tilt**2 * p * (1.0 - p)).sum())
-    return float(tilt @ (happened - p)) / np.sqrt(variance) if variance > 0.0 else float("nan")
+    return float(tilt @ (happened - p) / np.sqrt(variance)) if variance > 0.0 else float("nan")
 
 
 def cox(p: Floats, happened: NDArray[np.bool_], weight: Floats) -> tuple[Estimate | None, Estimate | None]:
@@ -176,9 +180,12 @@ def cox(p: Floats, happened: NDArray[np.bool_], weight: Floats) -> tuple[Estimat
         if np.linalg.cond(information) > 1e12:
             return None, None
         step = np.linalg.solve(information, x.T @ (weight * (y - q)))
-        theta = theta + step / max(1.0, float(np.abs(step).max()) / 4.0)
-        if np.abs(step).max() < 1e-10:
+        if np.abs(step).max() < 1e-9:
             break
+        before = _deviance(x @ theta, y, weight)
+        while _deviance(x @ (theta + step), y, weight) > before + 1e-9 * abs(before):
+            step = step / 2.0
+        theta = theta + step
     else:
         return None, None
     scores = x * (weight * (y - special.expit(x @ theta)))[:, None]
