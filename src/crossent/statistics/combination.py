@@ -13,7 +13,7 @@ from crossent.statistics.greedy_selection import ROUNDS, select_greedily
 from crossent.statistics.log_scores import Blocks, Without, grouped, units_in
 from crossent.statistics.pseudo_bma import DRAWS, pseudo_bma, pseudo_bma_plus
 from crossent.statistics.stacking import stack
-from crossent.statistics.summary import Floats
+from crossent.statistics.summary import Floats, degrees_of_freedom
 
 METHODS = ("stacking", "pseudo-bma+", "pseudo-bma", "greedy", "equal")
 FOLDS = 10
@@ -205,4 +205,5 @@ def _gain(blocks: Blocks, fitted: Sequence[Floats], best: int) -> tuple[Estimate
     mean = float(gains.sum()) / total
     with np.errstate(invalid="ignore"):
         scatter = float(((gains - mean * sizes) ** 2).sum()) / total**2
-    return estimate(mean, scatter * units / max(units - 1, 1), units), loss / total
+    df = degrees_of_freedom(sizes[sizes > 0.0]) if units > 1 else None
+    return estimate(mean, scatter * units / max(units - 1, 1), units, df), loss / total

@@ -39,7 +39,7 @@ class PredictableRange:
     >>> test = PredictableRange()
     >>> evidence = test.update([0.1, -0.05, 0.2], [0.1, 0.1, 0.2])
     >>> [round(e, 4) for e in evidence.tolist()]
-    [0.0938, 0.0291, 0.1092]
+    [0.0939, 0.0353, 0.1337]
 
     Sources: Henzi & Ziegel 2022, Biometrika 109:647-663, doi:10.1093/biomet/asab047, for two outcomes; Choe &
     Ramdas 2023, Operations Research, doi:10.1287/opre.2021.0792.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ class Estimate:
     value: float
     se: float | None
     units: int
-    df: float | None = None
+    df: float | None = field(default=None, repr=False)
     """Degrees of freedom where units differ in size; None: units − 1."""
 
     @property
