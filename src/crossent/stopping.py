@@ -32,6 +32,7 @@ from crossent.statistics.stopping import (
     Stopping,
     drawing_order,
     edges_of_windows,
+    rounds_at_looks,
     separations,
 )
 
@@ -142,17 +143,15 @@ class _Reading:
 
     def run(self) -> bool:
         """Whether the best model was decided before everything was read."""
-        done, rounds = 0, len(self.order)
-        while done < rounds:
-            # twice as many as before: files are entered again for each look, so that there should be few
-            upto = min(rounds, max(1, 2 * done))
-            if upto == rounds or self.decoded >= MOST_DECODED * self.edges[-1]:
-                return False  # the rest is read in order, which is faster
+        done = 0
+        for upto in rounds_at_looks(len(self.order)):
+            if self.decoded >= MOST_DECODED * self.edges[-1]:
+                return False
             self._read(np.sort(self.order[done:upto].ravel()))
             done = upto
             if self._decided():
                 return True
-        return False
+        return False  # the rest is read in order, which is faster
 
     def _read(self, numbers: Ints) -> None:
         chosen = [self.fragments[i] for i in numbers.tolist()]

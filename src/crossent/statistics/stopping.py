@@ -123,6 +123,15 @@ def drawing_order(windows: int, seed: int) -> Ints:
     return drawn
 
 
+def rounds_at_looks(rounds: int) -> list[int]:
+    """After how many rounds of all one looks: twice as many each time, as files are entered again for each.
+
+    >>> rounds_at_looks(25)
+    [1, 2, 4, 8, 16]
+    """
+    return [1 << i for i in range((rounds - 1).bit_length())]
+
+
 def separations(
     names: Sequence[str], sums: Floats, exposure: Floats, windows_of_all: int, level: float
 ) -> tuple[Separation, ...]:
