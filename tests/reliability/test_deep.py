@@ -55,4 +55,7 @@ def test_of_many_classes_and_of_numbers() -> None:
     (parts,) = found.decomposition
     assert parts.of == "all classes" and parts.miscalibration.value > 0.2 and parts.test.p < 0.02
     assert [e.event for e in found.calibration] == ["top label", "0", "1", "2"]
+    assert [e.diagram is not None for e in found.calibration] == [False, True, True, True]
+    drawn = found.calibration[1].diagram
+    assert drawn is not None and drawn.error == pytest.approx(found.calibration[1].ece.value)
     assert found.calibration[0].slope is not None and found.calibration[0].slope.value < 0.6

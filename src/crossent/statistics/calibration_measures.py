@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from crossent.statistics.calibration_error import Reliability
 from crossent.statistics.decomposition import NullValue, beside_null
 from crossent.statistics.estimates import Estimate
 from crossent.statistics.forecast_cells import ForecastCells, cells_of_forecasts
@@ -58,6 +59,8 @@ class CalibrationErrors:
     """Of log-odds (Cox): 1 if calibrated, below 1 where the model is too sure. None without an optimum."""
     intercept: Estimate | None
     """Of log-odds: 0 if calibrated, below 0 where the event is predicted too often."""
+    diagram: Reliability | None = None
+    """Bins with their consistency bands, of classes; the top label has its own without a second look."""
 
 
 MEASURES: tuple[tuple[str, str], ...] = (
@@ -103,6 +106,7 @@ def measure(
         spiegelhalter_p=float(special.erfc(abs(z) / np.sqrt(2.0))),
         slope=slope,
         intercept=intercept,
+        diagram=None,
     )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossent import kernels
+from crossent.accumulators.reliability import CELLS, cells_of
 from crossent.deep.registry import Look, analysis
 from crossent.deep.table import Floats, Ints, Predictions
+from crossent.statistics.calibration_error import Reliability, reliability_from_cells
 from crossent.statistics.calibration_measures import CalibrationErrors, measure
 
 TOP_LABEL = "top label"
@@ -44,7 +47,15 @@ def _of_model(
     yield _measured(look, name, TOP_LABEL, np.asarray(confidence, np.float64), top == labels)
     most = MOST_EVENTS if name == look.results.models[0].name else 0
     for k in _events(look, p, labels, classes, most):
-        yield _measured(look, name, classes[k], p[:, k], labels == k)
+        found = _measured(look, name, classes[k], p[:, k], labels == k)
+        yield replace(found, diagram=_diagram(classes[k], p[:, k], labels == k, look.table.weights))
+
+
+def _diagram(event: str, p: Floats, happened: NDArray[np.bool_], weight: Floats) -> Reliability:
+    cells = cells_of(p)
+    spread = np.maximum(p * (1.0 - p), 0.0)
+    columns = (weight, weight * p, weight * happened, weight**2 * spread)
+    return reliability_from_cells(event, *(np.bincount(cells, x, CELLS).astype(np.float64) for x in columns))
 
 
 def _events(look: Look, p: Floats, labels: Ints, classes: tuple[str, ...], most: int) -> list[int]:

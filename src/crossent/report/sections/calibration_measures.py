@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from crossent.report import cells
-from crossent.report.blocks import Block, Cell, Column, Section, Sentences, Table
+from crossent.report.blocks import Block, Cell, Column, ReliabilityChart, Section, Sentences, Table
 from crossent.report.registry import section
 from crossent.results import Results
 from crossent.statistics.calibration_measures import MEASURES, CalibrationErrors
@@ -17,6 +17,8 @@ _SHOWN = ("debiased", "smooth", "kolmogorov_smirnov")
 """Measures in the first table; all of them are in the second."""
 _TEST = "smooth"
 """Whose p-values the verdict goes by: it depends on no bins."""
+_DRAWN = 3
+"""Diagrams of classes, the worst first."""
 Row = tuple[CalibrationErrors, str, NullValue]
 
 
@@ -31,6 +33,7 @@ def calibration_measures(results: Results) -> Section | None:
         _main(results, found),
         _all(results, found),
     ]
+    blocks += _diagrams(results, found)
     lead = (
         "No measure of calibration is 0 for a finite number of rows, however good the model: a figure says "
         "something only beside what a perfectly calibrated model would show on these very rows."
@@ -94,6 +97,22 @@ def _beside(name: str) -> Callable[[CalibrationErrors], Cell]:
         return Cell(text, m.value, tone="bad" if m.value > m.high else "plain")
 
     return cell
+
+
+def _diagrams(results: Results, found: tuple[CalibrationErrors, ...]) -> list[ReliabilityChart]:
+    """Of the classes with a diagram, those that are off most beyond chance."""
+    drawn = [(e, e.diagram) for e in found if e.diagram is not None]
+    drawn.sort(key=lambda pair: _of(pair[0], _TEST).expected - _of(pair[0], _TEST).value)
+    return [
+        ReliabilityChart(
+            f"{e.model}: {e.event}",
+            f"probability of {e.event}",
+            diagram.bins,
+            cells.place(results, e.model),
+            f"smECE {plain(e.smooth.value, 4)}, expected {plain(e.smooth.expected, 4)}",
+        )
+        for e, diagram in drawn[:_DRAWN]
+    ]
 
 
 def _all(results: Results, found: tuple[CalibrationErrors, ...]) -> Table:
