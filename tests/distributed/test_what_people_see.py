@@ -15,8 +15,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from crossent import CrossentError, select
+from crossent import CrossentError, UsageError, select
 from crossent.cli import main
+from crossent.distributed.engines import reaching
 
 from .helpers import Careless, bits, in_parts, tables
 
@@ -188,3 +189,16 @@ def test_options_that_cannot_be(options, said, files):
     with pytest.raises(CrossentError, match=said) as error:
         select(files, **options)
     assert error.value.slug == "bad-option"
+
+
+def test_a_cluster_without_workers_is_waited_for_and_then_given_up(monkeypatch, caplog) -> None:
+    monkeypatch.setattr(reaching, "PATIENCE", 0.05)
+    monkeypatch.setattr(reaching, "PAUSE", 0.01)
+    with (
+        caplog.at_level("WARNING", "crossent.distributed"),
+        pytest.raises(UsageError, match="cluster-without-workers"),
+    ):
+        reaching.wait_for_workers("dask", "tcp://somewhere:8786", lambda: 0)
+    assert [record.event for record in caplog.records] == ["waiting"]
+    counts = iter([0, 0, 2])
+    reaching.wait_for_workers("dask", None, lambda: next(counts))

@@ -65,16 +65,17 @@ _FAULTS = {"die": _die, "fail": _fail, "memory": _run_out}
 class FaultyReader(ParquetReader):
     """Parquet, with faults."""
 
-    def window(
+    def windows(
         self,
         columns: Sequence[str],
         batch_rows: int,
         types: Mapping[str, pa.DataType],
-        begin: int,
-        end: int | None,
-    ) -> Iterator[pa.RecordBatch]:
-        half = max(1, ((end or self.rows or 2) - begin) // 2)
-        for number, batch in enumerate(super().window(columns, min(batch_rows, half), types, begin, end)):
-            if number == 1:
-                meet(begin)
-            yield batch
+        spans: Sequence[tuple[int, int | None]],
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        for begin, end in spans:
+            half = max(1, ((end or self.rows or 2) - begin) // 2)
+            found = super().windows(columns, min(batch_rows, half), types, [(begin, end)])
+            for number, batch in enumerate(found):
+                if number == 1:
+                    meet(begin)
+                yield batch

@@ -172,8 +172,14 @@ class BatchesOfItsOwnSize(Good):
 
 
 class WindowsWithoutTheirEnd(Good):
-    def window(self, columns, batch_rows, types, begin, end):
-        yield from super().window(columns, batch_rows, types, begin, None)
+    def windows(self, columns, batch_rows, types, spans):
+        yield from super().windows(columns, batch_rows, types, [(begin, None) for begin, _ in spans])
+
+
+class WindowsThatCountFromTheirOwnStart(Good):
+    def windows(self, columns, batch_rows, types, spans):
+        for first, batch in super().windows(columns, batch_rows, types, spans):
+            yield first - spans[0][0], batch
 
 
 class CutsOfOne(Good):
@@ -290,6 +296,7 @@ FAULTS = {
     "no rows": ((NothingIsAnError, "file-empty"),),
     "batches of any size": ((BatchesOfItsOwnSize, "a batch of 64 rows where at most 1 were wanted"),),
     "windows of any rows": (
+        (WindowsThatCountFromTheirOwnStart, "numbers of first rows"),
         (WindowsWithoutTheirEnd, "windows at (0, 1, 299, 300): 600 rows for 300"),
         (CutsOfOne, "do not increase from 0"),
     ),

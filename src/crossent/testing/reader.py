@@ -7,7 +7,7 @@ import pickle
 import re
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -248,8 +248,11 @@ def batches(reader: FileReader, like: pa.Table, size: int = 64) -> Iterable[pa.R
 
 def window(reader: FileReader, like: pa.Table, begin: int, end: int | None) -> pa.Table:
     """The rows from `begin` to before `end`."""
-    found = reader.window(like.column_names, 64, types_of(like), begin, end)
-    return pa.Table.from_batches(list(checked(found, like, 64)), like.schema)
+    found = list(reader.windows(like.column_names, 64, types_of(like), [(begin, end)]))
+    parts = list(checked((batch for _, batch in found), like, 64))
+    rows = [*accumulate((batch.num_rows for batch in parts), initial=begin)][:-1]
+    require([first for first, _ in found] == rows, f"numbers of first rows that are not {rows}")
+    return pa.Table.from_batches(parts, like.schema)
 
 
 def checked(found: Iterable[pa.RecordBatch], like: pa.Table, size: int) -> Iterable[pa.RecordBatch]:

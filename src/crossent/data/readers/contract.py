@@ -138,19 +138,6 @@ class FileReader(ABC):
     ) -> Iterator[pa.RecordBatch]:
         """Stream the named columns of this file, in the order named, at most `batch_rows` rows at a time."""
 
-    def window(
-        self,
-        columns: Sequence[str],
-        batch_rows: int,
-        types: Mapping[str, pa.DataType],
-        begin: int,
-        end: int | None,
-    ) -> Iterator[pa.RecordBatch]:
-        """`batches` of the rows from `begin` to before `end`. What is before them is read and passed over,
-        but where a format can begin at one of its `cuts`.
-        """
-        yield from cut_to(self.batches(columns, batch_rows, types), 0, begin, end)
-
     def windows(
         self,
         columns: Sequence[str],
@@ -158,24 +145,11 @@ class FileReader(ABC):
         types: Mapping[str, pa.DataType],
         spans: Sequence[tuple[int, int | None]],
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """`window` of several spans, ascending and apart, each batch with the number of its first row. A
-        format that reads what is before a window and passes over it does so once for all of them.
+        """`batches` of the rows from `begin` to before `end` (None: the last) of several spans, ascending and
+        apart, each batch with the number of its first row. A format that has to read what is before a span
+        and passes over it does so once for all of them.
         """
         yield from cut_to_spans(self.batches(columns, batch_rows, types), 0, spans)
-
-
-def cut_to(
-    batches: Iterator[pa.RecordBatch], first: int, begin: int, end: int | None
-) -> Iterator[pa.RecordBatch]:
-    """The rows from `begin` to before `end` of batches that start at row `first`."""
-    for batch in batches:
-        low = max(begin - first, 0)
-        high = batch.num_rows if end is None else min(end - first, batch.num_rows)
-        if low < high:
-            yield batch.slice(low, high - low)
-        first += batch.num_rows
-        if end is not None and first >= end:
-            return
 
 
 def cut_to_spans(

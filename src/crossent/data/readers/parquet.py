@@ -10,7 +10,7 @@ from itertools import accumulate
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crossent.data.readers.contract import FileReader, cut_to, cut_to_spans
+from crossent.data.readers.contract import FileReader, cut_to_spans
 from crossent.data.readers.faults import translated
 from crossent.data.readers.places import Place, native
 from crossent.data.readers.registry import register_reader
@@ -42,19 +42,6 @@ class ParquetReader(FileReader):
         self, columns: Sequence[str], batch_rows: int, types: Mapping[str, pa.DataType]
     ) -> Iterator[pa.RecordBatch]:
         yield from self._groups(columns, batch_rows, None)
-
-    def window(
-        self,
-        columns: Sequence[str],
-        batch_rows: int,
-        types: Mapping[str, pa.DataType],
-        begin: int,
-        end: int | None,
-    ) -> Iterator[pa.RecordBatch]:
-        first = max(0, bisect_right(self.cuts, begin) - 1)
-        last = len(self.cuts) if end is None else bisect_left(self.cuts, end)
-        groups = self._groups(columns, batch_rows, range(first, last))
-        yield from cut_to(groups, self.cuts[first], begin, end)
 
     def windows(
         self,

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from crossent.distributed.engines.contract import WINDOW, Engine, Order, Outcome, Task, perform
-from crossent.distributed.engines.ray import cannot_reach
+from crossent.distributed.engines.reaching import cannot_reach, wait_for_workers
 from crossent.errors import MissingExtra
 
 SECONDS = 20
@@ -50,13 +50,17 @@ class DaskEngine(Engine):
             )
         except (OSError, ValueError) as error:
             raise cannot_reach("dask", address, error) from None
+        wait_for_workers("dask", address, self._threads)
+
+    def _threads(self) -> int:
+        try:
+            return int(sum(self._client.nthreads().values()))
+        except (OSError, TimeoutError) as error:
+            raise cannot_reach("dask", self._address, error) from None
 
     @property
     def workers(self) -> int:
-        try:
-            return max(1, int(sum(self._client.nthreads().values())))
-        except (OSError, TimeoutError) as error:
-            raise cannot_reach("dask", self._address, error) from None
+        return max(1, self._threads())
 
     def run(self, tasks: Iterator[Task]) -> Iterator[Outcome]:
         numbers: dict[str, int] = {}

@@ -8,7 +8,8 @@ from itertools import islice
 from typing import Any
 
 from crossent.distributed.engines.contract import WINDOW, Engine, Order, Outcome, Task, perform
-from crossent.errors import MissingExtra, UsageError
+from crossent.distributed.engines.reaching import cannot_reach, wait_for_workers
+from crossent.errors import MissingExtra
 
 RETRIES = 3
 """Of a task whose worker died, by Ray itself."""
@@ -38,10 +39,14 @@ class RayEngine(Engine):
                 ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise cannot_reach("ray", address, error) from None
+        wait_for_workers("ray", address, self._processors)
+
+    def _processors(self) -> int:
+        return int(self._ray.cluster_resources().get("CPU", 0))
 
     @property
     def workers(self) -> int:
-        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        return max(1, self._processors())
 
     def run(self, tasks: Iterator[Task]) -> Iterator[Outcome]:
         remote = self._ray.remote(perform).options(num_cpus=1, max_retries=RETRIES, retry_exceptions=False)
@@ -70,12 +75,3 @@ class RayEngine(Engine):
     def close(self) -> None:
         if self._started:
             self._ray.shutdown()
-
-
-def cannot_reach(engine: str, address: str | None, error: BaseException) -> UsageError:
-    """The error for a cluster that does not answer."""
-    return UsageError(
-        "cluster-unreachable",
-        f"no {engine} cluster answers at {address or 'this machine'} ({str(error).splitlines()[0][:200]})",
-        cure="check the address and that the cluster runs, or leave the address out to start one here",
-    )
