@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from crossent import CrossentError, Evaluation, Report, select
 from crossent.distributed.engines.contract import Engine, Order, Outcome, Task, perform
+from crossent.distributed.fragments import TASKS
 from crossent.distributed.plan import ENGINES
 
 CLASSES = ("ant", "bee", "cat")
@@ -27,7 +28,8 @@ class Careless(Engine):
 
     name = "careless"
 
-    def __init__(self, seed: int = 0, losses: int = 1, *, always: bool = False) -> None:
+    def __init__(self, seed: int = 0, losses: int = 1, *, always: bool = False, tasks: int = TASKS) -> None:
+        self.tasks = tasks  # that there are at least before small fragments are put together
         self._random = random.Random(seed)
         self._losses, self._always = losses, always
         self._lost: dict[tuple[str, int], int] = {}
@@ -64,7 +66,8 @@ class Careless(Engine):
 def engine(given: Engine) -> Iterator[str]:
     """The name under which `given` is an engine for a while; nobody waits before another attempt."""
     known = mock.patch.dict(ENGINES, {"given": lambda address, workers: given})
-    with known, mock.patch("crossent.distributed.driver.PAUSE", 0.0, create=True):
+    tasks = mock.patch("crossent.distributed.fragments.TASKS", getattr(given, "tasks", TASKS))
+    with known, tasks, mock.patch("crossent.distributed.driver.PAUSE", 0.0):
         yield "given"
 
 

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossent import select
+from crossent.distributed.fragments import TASKS
 
 from .helpers import Careless, bits, in_parts, tables, verdict
 
@@ -72,7 +73,8 @@ def computing(draw: Draw, rows: int) -> dict[str, Any]:
 
 
 def careless(draw: Draw) -> Careless:
-    return Careless(draw(st.integers(0, 999), "seed"), draw(st.integers(0, 3), "losses"))
+    seed, losses, tasks = draw(st.integers(0, 999), "seed"), draw(st.integers(0, 3), "losses"), (1, 4, TASKS)
+    return Careless(seed, losses, tasks=draw(st.sampled_from(tasks), "tasks"))
 
 
 forms = st.sampled_from(["parquet", "parquet", "csv", "jsonl", "memory"])
@@ -211,7 +213,8 @@ def test_going_on_from_any_checkpoints(data):
     with TemporaryDirectory() as folder:
         sources = written(draw, made, Path(folder), "parquet")
         kept = Path(folder) / "kept"
-        first = verdict(lambda: in_parts(sources, careless(draw), checkpoint=kept, **options))
+        engine = careless(draw)
+        first = verdict(lambda: in_parts(sources, engine, checkpoint=kept, **options))
         assert first == verdict(lambda: select(sources, **{**options, "fragment_rows": None}))
         for path in sorted(kept.rglob("*.state")):
             fate = draw(st.sampled_from(["kept", "kept", "gone", "cut", "changed"]))
@@ -225,6 +228,7 @@ def test_going_on_from_any_checkpoints(data):
                 path.write_bytes(content[:place] + bytes([content[place] ^ 8]) + content[place + 1 :])
         said: list[str] = []
         again = careless(draw)
+        again.tasks = engine.tasks
         found = verdict(
             lambda: in_parts(sources, again, checkpoint=kept, resume=True, notify=said.append, **options)
         )

@@ -98,6 +98,41 @@ def test_without_a_number_of_rows_fragments_begin_where_a_file_can_be_read(tmp_p
     assert [row for rows in in_all(listed, source, 0) for row in rows] == list(range(40))
 
 
+@pytest.mark.parametrize(
+    ("tasks", "limit", "counts"),
+    [
+        (256, 1 << 22, [1] * 20),
+        (4, 1 << 22, [5] * 4),
+        (6, 1 << 22, [3] * 6 + [2]),
+        (1, 1 << 22, [20]),
+        (1, 0, [1] * 20),
+        (1, 0.3, [6, 6, 6, 2]),
+    ],
+)
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_small_fragments_are_performed_together(tmp_path, monkeypatch, form, tasks, limit, counts):
+    """As many as there are tasks for, of no more bytes than a task may have; none lost and none twice."""
+    if form == "parquet":
+        source = written(tmp_path / "m", [23, 0, 17], 5)
+    else:
+        (tmp_path / "m").mkdir()
+        for k in range(20):
+            pyarrow.csv.write_csv(table(2, 2 * k), tmp_path / "m" / f"{k:02}.csv")
+        source = open_source(tmp_path / "m")
+    size = sum(file.bytes for file in source.files)
+    monkeypatch.setattr(fragments, "TASKS", tasks)
+    monkeypatch.setattr(fragments, "TOGETHER", limit if limit != 0.3 else size * 0.31)
+    listed = side_by_side([model(source)], 2)
+    assert [fragment.count for fragment in listed] == counts
+    assert [fragment.number for fragment in listed] == list(range(len(counts)))
+    windows = [window for fragment in listed for window in fragment.windows[0]]
+    if form == "csv":
+        assert windows == [Window(k) for k in range(20)]
+    else:
+        assert [row for rows in in_all(listed, source, 0) for row in rows] == list(range(40))
+        assert all((window.end or 0) - window.begin <= 2 for window in windows)
+
+
 @pytest.mark.parametrize(("files", "expected"), [((2, 2), 2), ((2, 3), 1), ((1, 1), 1)])
 def test_files_of_text_are_not_cut(tmp_path, files, expected):
     """One a file where models have as many files, else all in one: nobody knows how many rows they have."""

@@ -105,14 +105,14 @@ class Driver:
         `done` says of a fragment with a checkpoint whether what else it left is still there; `model` is the
         first that the fragments have windows of.
         """
-        self.tally.fragments += len(listed)
+        self.tally.fragments += sum(fragment.count for fragment in listed)
         missing: dict[int, Fragment] = {}
         for fragment in listed:
             saved = self.kept.read(phase, fragment.number) if done(fragment) else None
             if saved is None:
                 missing[fragment.number] = fragment
             else:
-                self.tally.resumed += 1
+                self.tally.resumed += fragment.count
                 self._count(fragment.rows)
                 yield fragment.number, saved
         losses: Counter[int] = Counter()

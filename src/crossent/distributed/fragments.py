@@ -8,39 +8,99 @@ rows is not known before they are read (CSV, JSON Lines) are fragments as a whol
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 
 from crossent.data.alignment import Model
 from crossent.data.readers.contract import Source, Window
 
 BYTES = 64 << 20
 """Of files that a fragment takes unless told how many rows: a second or two of work."""
+TOGETHER = 4 << 20
+"""Of files: fragments that are smaller are performed one after another in one task until they hold as much,
+because a task costs 5 ms beside its rows, and a fragment within one 1 to 2 ms (benchmarks/scaling.py)."""
+TASKS = 256
+"""That there are at least before fragments are put together, so that every worker has some."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """Some rows: for each model the windows of its files. `rows` counts those of all models, if known."""
+    """Some rows: for each model the windows of its files. `rows` counts those of all models, if known;
+    `count` says how many fragments it was before small ones were put together.
+    """
 
     number: int
     windows: tuple[tuple[Window, ...], ...]
     rows: int | None = None
+    count: int = 1
 
 
 def side_by_side(models: Sequence[Model], rows: int | None) -> list[Fragment]:
     """Fragments that hold the same rows of every model, if the models' rows run in the same order.
 
     rows : how many a fragment has; without it some `BYTES` of files, cut where the first model's formats
-        can begin to read.
+        can begin to read. Small ones are put `together`.
     """
     sources = [model.source for model in models]
     counts = {source.rows for source in sources}
     if None in counts or len(counts) > 1:
-        return _by_files(sources)
+        return together(_by_files(sources), sources)
     (count,) = counts
     assert count is not None
-    return between(models, _every(rows, count) if rows else _at_cuts(sources, count))
+    return together(between(models, _every(rows, count) if rows else _at_cuts(sources, count)), sources)
+
+
+def together(listed: Sequence[Fragment], sources: Sequence[Source]) -> list[Fragment]:
+    """Small fragments that follow one another as one, of `TOGETHER` bytes at most, and no fewer than `TASKS`.
+
+    What is together depends on nothing but the fragments, so that a run that is resumed finds the same.
+    """
+    most = len(listed) // TASKS
+    if most < 2:
+        return list(listed)
+    size_of = _sizes(listed, sources)
+    groups: list[list[Fragment]] = []
+    room = 0.0
+    for fragment in listed:
+        size = size_of(fragment)
+        if groups and len(groups[-1]) < most and size <= room:
+            groups[-1].append(fragment)
+        else:
+            groups.append([fragment])
+            room = TOGETHER
+        room -= size
+    return [_one(number, group) for number, group in enumerate(groups)]
+
+
+def _sizes(listed: Sequence[Fragment], sources: Sequence[Source]) -> Callable[[Fragment], float]:
+    """Bytes of a fragment: those of its files, or its share of all."""
+    rows = sum(fragment.rows or 0 for fragment in listed)
+    every = sum({id(s): sum(f.bytes for f in s.files) for s in sources}.values())
+
+    def size(fragment: Fragment) -> float:
+        if fragment.rows is not None:
+            return every * fragment.rows / max(rows, 1)
+        pairs = zip(sources, fragment.windows, strict=True)
+        return sum(source.files[window.file].bytes for source, windows in pairs for window in windows)
+
+    return size
+
+
+def _one(number: int, group: Sequence[Fragment]) -> Fragment:
+    """All rows of some fragments, each window by itself."""
+    rows = [fragment.rows for fragment in group]
+    return Fragment(
+        number,
+        tuple(_filled(chain.from_iterable(parts)) for parts in zip(*(f.windows for f in group), strict=True)),
+        None if None in rows else sum(r or 0 for r in rows),
+        sum(fragment.count for fragment in group),
+    )
+
+
+def _filled(windows: Iterable[Window]) -> tuple[Window, ...]:
+    """Those that hold rows, or one that holds none."""
+    return tuple(window for window in windows if window.begin != window.end) or (Window(0, 0, 0),)
 
 
 def between(models: Sequence[Model], edges: Sequence[int]) -> list[Fragment]:
@@ -100,8 +160,7 @@ class _Spans:
 
     def windows(self, begin: int, end: int) -> tuple[Window, ...]:
         first, last = bisect_right(self._starts, begin) - 1, bisect_left(self._starts, end)
-        found = [self._window(i, begin, end) for i in range(first, last)]
-        return tuple(window for window in found if window.begin != window.end) or (Window(0, 0, 0),)
+        return _filled(self._window(i, begin, end) for i in range(first, last))
 
     def _window(self, file: int, begin: int, end: int) -> Window:
         start, stop = self._starts[file], self._starts[file + 1]

@@ -243,6 +243,7 @@ def _checkpoints(job: Job, plan: Plan) -> Checkpoints | NoCheckpoints:
         "models": [model.name for model in job.models],
         "options": job.options.described(),
         "fragments": plan.fragment_rows or f"{fragments.BYTES} bytes",
+        "together": [fragments.TOGETHER, fragments.TASKS],
         "left out": _digest(
             {m.name: {f: _digest(rows.tolist()) for f, rows in m.left_out.items()} for m in job.models}
         ),

@@ -44,17 +44,23 @@ class MemorySource(Source):
         return True
 
     def part(self, windows: Sequence[Window]) -> MemorySource:
-        if len(windows) > 1:
+        ends = [self.table.num_rows if w.end is None else w.end for w in windows] or [0]
+        if any(end != w.begin for end, w in zip(ends, windows[1:], strict=False)):
             return replace(self, windows=tuple(windows))
-        window = windows[0] if windows else Window(0, 0, 0)
-        end = self.table.num_rows if window.end is None else window.end
-        some = self.table.slice(window.begin, end - window.begin)
+        begin = windows[0].begin if windows else 0
+        some = self.table.slice(begin, ends[-1] - begin)
         # a slice is sent to a worker with the whole table behind it; what was written and read stands alone
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, some.schema) as writer:
             writer.write_table(some)
-        alone = pa.ipc.open_stream(sink.getvalue()).read_all()
-        return replace(self, table=alone, first_row=self.first_row + window.begin)
+        return replace(
+            self,
+            table=pa.ipc.open_stream(sink.getvalue()).read_all(),
+            first_row=self.first_row + begin,
+            windows=tuple(
+                Window(0, w.begin - begin, end - begin) for w, end in zip(windows, ends, strict=False)
+            ),
+        )
 
 
 def open_memory(data: object, name: str) -> MemorySource:
