@@ -682,7 +682,7 @@ def test_ids_in_text_are_numbers_where_another_file_has_numbers(put: Files, run:
 
 def test_missing_extra(put: Files, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     put("one.csv", ONE)
-    monkeypatch.setattr("crossent.cli_output.find_spec", lambda name: None)
+    monkeypatch.setattr("crossent.cli.output.find_spec", lambda name: None)
     is_error(run("evaluate", "one.csv", "--html", "page.html"), "missing-extra", 1, "crossent[report]")
     assert put.names() == {"one.csv"}
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import crossent
-from crossent.cli_output import Progress
+from crossent.cli.output import Progress
 
 from .helpers import ROWS, Files, Run, changed, good, mean_log_loss, tokens
 
@@ -284,7 +284,7 @@ def test_progress_is_for_terminals_and_long_work(
     terminal = Terminal()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr("crossent.cli_output.PATIENCE", patience)
+    monkeypatch.setattr("crossent.cli.output.PATIENCE", patience)
     with Progress(quiet=quiet) as progress:
         progress.start(100)
         progress.advance(50)

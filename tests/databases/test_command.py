@@ -12,7 +12,7 @@ import pytest
 
 import crossent
 from crossent.cli import main
-from crossent.cli_options import query_inputs
+from crossent.cli.options import query_inputs
 
 from .conftest import Fill, into_file
 

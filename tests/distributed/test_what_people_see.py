@@ -93,7 +93,7 @@ def test_the_bar_of_a_terminal(files, monkeypatch):
     terminal = Terminal()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr("crossent.cli_output.PATIENCE", 0.0)
+    monkeypatch.setattr("crossent.cli.output.PATIENCE", 0.0)
     assert left("select", *files, "--fragment-rows", "9", "--json") == 0
     assert "80 rows" in terminal.text and "rows/s" in terminal.text
     assert "local: 80 rows" in terminal.text.replace("\n", "")

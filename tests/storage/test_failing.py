@@ -15,7 +15,7 @@ import pytest
 from pyarrow import fs
 
 import crossent
-from crossent.cli_log import logged
+from crossent.cli.log import logged
 from crossent.data.readers import open_source, remote
 from crossent.data.readers.places import place_of, stamp
 from crossent.data.readers.remote import Remote, RemoteFile

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crossent.cli_options import data_options, only, parse_prior
+from crossent.cli.options import data_options, only, parse_prior
 
 if TYPE_CHECKING:
     from crossent.recalibrating import Applied, Fitted

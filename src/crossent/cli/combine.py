@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from crossent.cli_options import data_options, model_inputs
+from crossent.cli.options import data_options, model_inputs
 
 
 @click.command()
@@ -65,7 +65,7 @@ def combine(file: tuple[str, ...], as_json: bool, quiet: bool, **options: Any) -
     Each FILE holds one model's predictions of rows that it was not fitted to. The gain over the best single
     model is cross-validated. With --out, the mixture can be compared by select as any model.
     """
-    from crossent.cli_output import Progress
+    from crossent.cli.output import Progress
     from crossent.mixing import combine as combine_files
 
     if options["memory"] is not None:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crossent import __version__
-from crossent.cli_advise import advise
-from crossent.cli_calibrate import calibrate
-from crossent.cli_combine import combine
-from crossent.cli_options import (
+from crossent.cli.advise import advise
+from crossent.cli.calibrate import calibrate
+from crossent.cli.combine import combine
+from crossent.cli.options import (
     computing_options,
     data_options,
     deep_options,
@@ -29,7 +29,7 @@ from crossent.cli_options import (
     stopping_option,
     with_baseline,
 )
-from crossent.cli_plan import plan
+from crossent.cli.plan import plan
 from crossent.errors import CrossentError, UsageError
 
 if TYPE_CHECKING:
@@ -181,8 +181,8 @@ cli.add_command(calibrate)
 
 def _run(inputs: dict[str, object], options: dict[str, Any], fail_if_worse: bool = False) -> None:
     from crossent.api import select as select_models
-    from crossent.cli_log import logged
-    from crossent.cli_output import Outputs, Progress
+    from crossent.cli.log import logged
+    from crossent.cli.output import Outputs, Progress
 
     outputs = Outputs.taken_from(options)
     outputs.check()
@@ -206,7 +206,7 @@ def _run(inputs: dict[str, object], options: dict[str, Any], fail_if_worse: bool
 
 
 def _reread(read: Callable[..., Report], options: dict[str, Any]) -> None:
-    from crossent.cli_output import Outputs
+    from crossent.cli.output import Outputs
 
     outputs = Outputs.taken_from(options)
     outputs.check()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crossent.cli_options import data_options, model_inputs
+from crossent.cli.options import data_options, model_inputs
 from crossent.errors import DataError, UsageError
 
 if TYPE_CHECKING:
