@@ -269,8 +269,8 @@ def text_of(found: Mapping[str, Any], options: argparse.Namespace) -> str:
     lines += [
         "",
         f"Engines with two workers, two models: {options.fragments:,} fragments of ten rows "
-        f"(some dozens in a task), and {LARGE // options.scale:,} rows in {LARGE // PART}, which two threads of one process "
-        f"without fragments do in {local:.1f} s. By the clock, start-up taken off, medians of "
+        f"(some dozens in a task), and {LARGE // options.scale:,} rows in {LARGE // PART}, which two threads "
+        f"of one process without fragments do in {local:.1f} s. By the clock, start-up taken off, medians of "
         f"{options.rounds}:",
         "",
         "| engine | start-up | a tiny fragment | the large file | of those threads |",
