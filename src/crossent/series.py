@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 def order_of_time(keys: Sequence[str]) -> NDArray[np.int64] | None:
     """Where the earliest key stands, then the next …; None where the keys are not all numbers, or all dates.
 
-    >>> order_of_time(["10", "9.5", "-1"]).tolist(), order_of_time(["2024-02-01", "2023-12-31
-    23:00"]).tolist() ([2, 1, 0], [1, 0]) >>> order_of_time(["Monday", "Tuesday"]) is None True
+    >>> order_of_time(["10", "9.5", "-1"]).tolist()
+    [2, 1, 0]
+    >>> order_of_time(["2024-02-01", "2023-12-31 23:00"]).tolist()
+    [1, 0]
+    >>> order_of_time(["Monday", "Tuesday"]) is None
+    True
     """
     for read in (float, _seconds):
         try:

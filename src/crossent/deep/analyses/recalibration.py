@@ -24,7 +24,8 @@ MOST_CLASSES = 50
 @analysis("recalibration")
 def recalibration(look: Look) -> tuple[Recalibration, ...]:
     """Temperature scaling, and isotonic of two classes or vector scaling of more, cross-fitted."""
-    return tuple(found for name in look.table.names if (found := _of(look, name)) is not None)
+    ranked = (model.name for model in look.results.models)
+    return tuple(found for name in ranked if (found := _of(look, name)) is not None)
 
 
 def _of(look: Look, name: str) -> Recalibration | None:
