@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from crossent.results import Results
 from crossent.statistics.influence import Influence
 from crossent.statistics.treatment import Treatment, divisions_that_decide, floors_that_decide
-from crossent.wording import count, either, listed, percent, things
+from crossent.wording import count, either, listed, percent, things, with_error
 
 NAMED = 5
 """Rows that a sentence names one by one."""
@@ -46,6 +46,23 @@ def about_division(results: Results) -> str:
     return f"{where.capitalize()}{_of_ties(given, divided)}."
 
 
+def about_sums(results: Results) -> str:
+    """How much of the best model's loss is that its rows do not sum to one; empty where it is within twice
+    the standard error.
+    """
+    unclipped = {t.renormalised: t for t in treatments_of(results) if t.floor is None}
+    if len(unclipped) < 2 or (best := unclipped[False].best) is None:
+        return ""
+    given, divided = (dict(unclipped[way].losses)[best] for way in (False, True))
+    if given.se is None or not abs(given.value - divided.value) > 2.0 * given.se:
+        return ""
+    return (
+        f"How row sums are treated matters: the {results.loss_title} of {best} is {with_error(given)} as "
+        "given, "
+        f"and {with_error(divided)} {DIVIDED}."
+    )
+
+
 def _of_ties(given: Treatment, divided: Treatment) -> str:
     parts = []
     for one, other, words in (
@@ -62,7 +79,7 @@ def _of_ties(given: Treatment, divided: Treatment) -> str:
 
 def sentences(results: Results) -> tuple[str, ...]:
     """All of them, in the order in which they are read."""
-    found: Iterable[str] = (about_floors(results), about_division(results))
+    found: Iterable[str] = (about_floors(results), about_division(results), about_sums(results))
     return tuple(sentence for sentence in found if sentence)
 
 

@@ -145,3 +145,19 @@ def test_where_nothing_depends_on_it_nothing_is_said() -> None:
     assert (sentences, notes) == ([], set())
     assert results.comparison is not None and results.comparison.treatments == ()
     assert math.isfinite(results.models[0].loss.value)
+
+
+@pytest.mark.parametrize(("missing", "expected"), [(0.1, True), (0.0001, False)])
+def test_sums_that_change_the_loss_of_the_best_by_more_than_its_error_are_said(missing, expected) -> None:
+    p = np.random.default_rng(8).uniform(0.7, 0.95, 300)
+    models = {
+        "short": binary((1.0 - missing) * np.column_stack([p, 1 - p])),
+        "meek": binary(np.tile([0.5, 0.5], (300, 1))),
+    }
+    results, sentences, notes = said(models)
+    given = results.models[0].loss.value
+    assert notes == set()
+    assert len(sentences) == expected
+    if expected:
+        assert sentences[0].startswith("How row sums are treated matters: the log loss of short is ")
+        assert f"{given:.4f}" in sentences[0] and f"{given + math.log(1 - missing):.4f}" in sentences[0]
